@@ -1,0 +1,260 @@
+"""Give every storable value one canonical form: its content.
+
+A content is one line of compact JSON (keys sorted, ASCII) in which arrays stand as tokens that name their dtype, shape and
+SHA-256, and beside it the arrays themselves. Equal values have equal texts, so the digest of the text identifies the value.
+What JSON cannot say is said by objects with one `$` key:
+
+    {"$array": ["<f8", [100, 3], "<sha256 of the little-endian C-order bytes>"]}
+    {"$stack": ["<f8", [24, 100, 3], "<sha256 of the members' digests>"]}     equal arrays, kept where they are
+    {"$bytes": "<base64>"}   {"$bytes": {"$array": …}}                        short; long
+    {"$float": "NaN" | "Infinity" | "-Infinity"}   {"$complex": [re, im]}
+    {"$mapping": [[key, value], …]}                                           a mapping with a key that begins with `$`
+
+Pure: never opens a file, and never imports NumPy unless the value or text at hand holds an array.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from json.encoder import encode_basestring_ascii
+from typing import TYPE_CHECKING, Any
+
+from holdfast.errors import UnsupportedValue
+
+if TYPE_CHECKING:
+    import numpy
+
+    Array = numpy.ndarray[Any, numpy.dtype[Any]]
+
+MAX_DEPTH = 100
+"""How deep lists and mappings may nest."""
+
+BYTES_IN_TEXT = 1024
+"""Longer byte strings are kept as arrays beside the text."""
+
+ARRAY_KINDS = "biufcSUMm"
+"""NumPy kinds that have canonical bytes: no objects, no structures."""
+
+_ADVICE = (
+    "Use numbers, strings, bytes, None, NumPy arrays, or lists and string-keyed dictionaries of these; "
+    "for anything else pass what it is made from and build it inside the operation."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The canonical form of one value.
+
+    Parameters
+    ----------
+    text : bytes
+        Compact JSON, arrays as tokens.
+    arrays : dict of str to ndarray
+        The arrays that tokens of `text` name, by hex SHA-256; each read-only, C-order, little-endian.
+    """
+
+    text: bytes
+    arrays: Mapping[str, Array]
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the text, 32 bytes."""
+        return sha256(self.text).digest()
+
+
+def encode(value: object, where: str = "the value") -> Content:
+    """Return the canonical form of `value`.
+
+    Parameters
+    ----------
+    value : object
+        Numbers, strings, bytes, None, NumPy arrays and scalars, or lists, tuples and string-keyed mappings of these.
+        Tuples become lists. Arrays are copied, so that a later change of the original changes nothing.
+    where : str
+        Name of the value in error messages.
+
+    Raises
+    ------
+    UnsupportedValue
+        Names the place of the first part that cannot be stored.
+
+    Examples
+    --------
+    >>> encode({"b": (1, 2.0), "a": None}).text
+    b'{"a":null,"b":[1,2.0]}'
+    """
+    kind = type(value)
+    if kind is int:
+        return Content(b"%d" % value, {})  # type: ignore[str-bytes-safe]
+    arrays: dict[str, Array] = {}
+    return Content(_write(value, where, arrays, 0).encode("ascii"), arrays)
+
+
+def decode(text: bytes, find_array: Callable[[str], Array]) -> Any:
+    """Return the value whose content is `text`.
+
+    Parameters
+    ----------
+    text : bytes
+        As made by `encode`.
+    find_array : callable
+        Takes the hex digest of an array or stack token, returns the array.
+    """
+    if b'"$' not in text:
+        return json.loads(text)
+
+    def restore(members: dict[str, Any]) -> Any:
+        if len(members) == 1:
+            key, inner = next(iter(members.items()))
+            if key[:1] == "$":
+                return _restore_token(key, inner, find_array)
+        return members
+
+    return json.loads(text, object_hook=restore)
+
+
+def array_digests(text: bytes) -> list[str]:
+    """Return the digests that the array and stack tokens of `text` name, each once, in order."""
+    if b'"$array"' not in text and b'"$stack"' not in text:
+        return []
+    found: dict[str, None] = {}
+
+    def note(members: dict[str, Any]) -> Any:
+        if len(members) == 1:
+            token = members.get("$array") or members.get("$stack")
+            if token is not None:
+                found[token[2]] = None
+            elif "$mapping" in members:
+                return dict(members["$mapping"])
+        return members
+
+    json.loads(text, object_hook=note)
+    return list(found)
+
+
+def array_token(text: bytes) -> tuple[str, tuple[int, ...], str, bool] | None:
+    """Return dtype, shape, digest and whether it is a stack, if `text` is nothing but one array; else None."""
+    if text.startswith((b'{"$array":', b'{"$stack":')):
+        ((key, (dtype, shape, digest)),) = json.loads(text).items()
+        return dtype, tuple(shape), digest, key == "$stack"
+    return None
+
+
+def write_token(dtype: str, shape: Iterable[int], digest: str, *, stacked: bool = False) -> str:
+    """Return the token of an array."""
+    sizes = ",".join(map(str, shape))
+    return f'{{"${"stack" if stacked else "array"}":["{dtype}",[{sizes}],"{digest}"]}}'
+
+
+def write_mapping(members: Mapping[str, str]) -> str:
+    """Return the text of a mapping from the texts of its values."""
+    if any(key[:1] == "$" for key in members):
+        pairs = ",".join(f"[{encode_basestring_ascii(key)},{members[key]}]" for key in sorted(members))
+        return f'{{"$mapping":[{pairs}]}}'
+    return "{" + ",".join(f"{encode_basestring_ascii(key)}:{members[key]}" for key in sorted(members)) + "}"
+
+
+def canonical_array(array: Array) -> Array:
+    """Return a read-only, C-order, little-endian copy of `array`, or `array` itself if it owns such data read-only."""
+    import numpy
+
+    wanted = array.dtype.newbyteorder("<")
+    frozen = not array.flags.writeable and array.base is None
+    kept = numpy.array(array, dtype=wanted, order="C", copy=None if frozen else True, subok=False)
+    kept.flags.writeable = False
+    return kept
+
+
+def array_digest(array: Array) -> str:
+    """Return the hex SHA-256 of the bytes of a canonical array."""
+    return sha256(array.reshape(-1).view("u1").data if array.size else b"").hexdigest()
+
+
+def _write(value: object, where: str, arrays: dict[str, Array], depth: int) -> str:
+    kind = type(value)
+    if kind is float:
+        return repr(value) if math.isfinite(value) else _special_float(value)  # type: ignore[arg-type]
+    if kind is str:
+        return encode_basestring_ascii(value)  # type: ignore[no-any-return, arg-type]
+    if value is None:
+        return "null"
+    if kind is bool:
+        return "true" if value else "false"
+    if kind is int:
+        return int.__repr__(value)  # type: ignore[arg-type]
+    if depth >= MAX_DEPTH:
+        raise UnsupportedValue(where, f"nested deeper than {MAX_DEPTH} levels", "Flatten it.")
+    if kind in (list, tuple):
+        return "[" + ",".join(_write(item, f"{where}[{i}]", arrays, depth + 1) for i, item in enumerate(value)) + "]"  # type: ignore[arg-type]
+    if kind is dict:
+        return write_mapping({_label(key, where): _write(item, f"{where}[{key!r}]", arrays, depth + 1) for key, item in value.items()})  # type: ignore[attr-defined]
+    if kind is complex:
+        return f'{{"$complex":[{_write(value.real, where, arrays, 0)},{_write(value.imag, where, arrays, 0)}]}}'  # type: ignore[attr-defined]
+    if kind in (bytes, bytearray):
+        return _write_bytes(value, arrays)  # type: ignore[arg-type]
+    if kind.__module__ == "numpy":
+        return _write_numpy(value, where, arrays, depth)
+    raise UnsupportedValue(where, _describe(value), _ADVICE)
+
+
+def _write_numpy(value: Any, where: str, arrays: dict[str, Array], depth: int) -> str:
+    import numpy
+
+    if not isinstance(value, (numpy.ndarray, numpy.generic)):
+        raise UnsupportedValue(where, _describe(value), _ADVICE)
+    dtype = value.dtype
+    if dtype.kind not in ARRAY_KINDS or type(value) is numpy.ma.MaskedArray:
+        raise UnsupportedValue(where, f"a NumPy array of dtype {dtype}", "Use a numeric, boolean, string or bytes dtype.")
+    if value.ndim == 0 and dtype.str in ("<i8", "<f8", "<c16", "|b1", ">i8", ">f8", ">c16") or value.ndim == 0 and dtype.kind == "U":
+        return _write(value.item(), where, arrays, depth)
+    return _keep(canonical_array(numpy.asarray(value)), arrays)
+
+
+def _keep(array: Array, arrays: dict[str, Array]) -> str:
+    digest = array_digest(array)
+    arrays[digest] = array
+    return write_token(array.dtype.str, array.shape, digest)
+
+
+def _write_bytes(value: bytes, arrays: dict[str, Array]) -> str:
+    if len(value) <= BYTES_IN_TEXT:
+        return f'{{"$bytes":"{base64.b64encode(value).decode("ascii")}"}}'
+    import numpy
+
+    return f'{{"$bytes":{_keep(numpy.frombuffer(bytes(value), dtype="u1"), arrays)}}}'
+
+
+def _special_float(value: float) -> str:
+    name = "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return f'{{"$float":"{name}"}}'
+
+
+def _label(key: object, where: str) -> str:
+    if type(key) is not str:
+        raise UnsupportedValue(f"a key of {where}", _describe(key), "Keys of mappings are strings.")
+    return key
+
+
+def _describe(value: object) -> str:
+    kind = type(value)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    shown = repr(value)
+    return f"{name} ({shown if len(shown) <= 60 else shown[:57] + '…'})"
+
+
+def _restore_token(key: str, inner: Any, find_array: Callable[[str], Array]) -> Any:
+    if key in ("$array", "$stack"):
+        array = find_array(inner[2])
+        return array if inner[1] else array[()]
+    if key == "$float":
+        return float(inner)
+    if key == "$complex":
+        return complex(*inner)
+    if key == "$bytes":
+        return base64.b64decode(inner) if isinstance(inner, str) else inner.tobytes()
+    return dict(inner)

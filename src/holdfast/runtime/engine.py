@@ -1,0 +1,39 @@
+"""Say what every engine can do.
+
+An engine runs jobs somewhere and reports each exactly once. It never sees a graph, the catalog or the meaning of a result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from holdfast.runtime.job import Job, Report
+
+
+class Engine(Protocol):
+    """A place where jobs run.
+
+    Notes
+    -----
+    For implementers: `submit` never raises because a worker died; it reports `Lost` instead. `report` may be called from any
+    thread, and from within `submit` by an engine that runs jobs in the calling thread.
+    """
+
+    name: str
+    """What the user calls it."""
+    slots: int
+    """How many jobs run at the same time."""
+    is_inline: bool
+    """Whether `submit` itself runs the job, in the calling thread."""
+    shares_memory: bool
+    """Whether jobs run in the coordinating process, so that arrays need not travel."""
+
+    def submit(self, job: Job, report: Callable[[Report], None]) -> None:
+        """Start `job`, or queue it; call `report` exactly once when all its calls have an outcome."""
+
+    def cancel(self, ticket: int) -> bool:
+        """Stop the job if that is possible, and report its calls as `Lost`; return whether it was."""
+
+    def close(self) -> None:
+        """Stop taking jobs, end all workers, and return within seconds."""

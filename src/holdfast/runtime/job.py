@@ -1,0 +1,141 @@
+"""Say what an engine is given and what it gives back: jobs and outcomes, as plain data.
+
+A job is a handful of calls of one operation. It names code and contents, never graph, catalog or session, and every value in it
+can be pickled. Each call has exactly one outcome: `Finished`, `Failed` or `Lost`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from holdfast.model.content import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Where a worker finds the function of an operation."""
+
+    name: str
+    """Dotted name of the operation, for messages."""
+    module: str
+    """Module to import the function from; empty if the function travels by value."""
+    qualname: str
+    """Qualified name within `module`."""
+    pickled: bytes
+    """The function as cloudpickle made it; empty if it is imported."""
+    positional: tuple[str, ...] = ()
+    """Labels that the function takes by position only, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inline:
+    """An array whose bytes travel with the job."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class InMemory:
+    """An array of the coordinating process, for engines that share its memory; pickled as its bytes."""
+
+    array: Array
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An array in a file that the worker maps by itself."""
+
+    path: str
+    """Absolute path of the file."""
+    format: str
+    """Name of the format it is written in."""
+    part: tuple[int, ...] = ()
+    """Indices into its leading axes; empty for the whole array."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Equal arrays that are read one by one and become one array with a new leading axis."""
+
+    members: tuple[ArraySource, ...]
+
+
+ArraySource = Inline | InMemory | Stored | Stack
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One application of the operation to contents."""
+
+    key: bytes
+    """The call key, 32 bytes."""
+    arguments: bytes
+    """Content text of the mapping of arguments, by label."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Calls of one operation that one worker makes in turn."""
+
+    ticket: int
+    """Unique within a session."""
+    code: Code
+    calls: tuple[Call, ...]
+    sources: Mapping[str, ArraySource] = field(default_factory=dict)
+    """Where each array is that an array or stack token of the arguments names, by digest."""
+    directory: str = ""
+    """Working directory, where results too large for a message are staged; a path that workers share with the coordinator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The function returned a value that can be stored."""
+
+    key: bytes
+    text: bytes
+    """Content text of the value; empty if it is too large for a message and stands in the staged store."""
+    digest: bytes
+    """SHA-256 of the text, 32 bytes."""
+    arrays: Mapping[str, Inline]
+    """Arrays small enough to travel, by digest."""
+    staged: str = ""
+    """Name of the store under construction that holds the rest, relative to the working directory; empty if there is none."""
+    seconds: float = 0.0
+    """Time spent in the function."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The function raised, or returned what cannot be stored; it would do so again."""
+
+    key: bytes
+    kind: str
+    """Type name of the exception."""
+    reason: str
+    """Its text."""
+    traceback: str
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Nobody knows what became of the call; making it again is safe."""
+
+    key: bytes
+    reason: str
+
+
+Outcome = Finished | Failed | Lost
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of each call of a job, in the order of the calls."""
+
+    ticket: int
+    outcomes: tuple[Outcome, ...]
