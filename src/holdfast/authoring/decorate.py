@@ -1,0 +1,226 @@
+"""Make operations and graph functions out of plain functions.
+
+Calling an operation makes a node and runs nothing; calling a graph function composes nodes. An operation keeps the function itself as
+`function`, and fingerprints its code when the first node is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from inspect import Parameter, signature
+from types import FunctionType
+from typing import Any, overload
+
+from holdfast.authoring.implementation import Implementation, implementation_of, stated
+from holdfast.authoring.naming import operation_name
+from holdfast.authoring.source import remember_source
+from holdfast.errors import GraphError, UnstableCode, UnsupportedValue
+from holdfast.model.datatype import as_input
+from holdfast.model.node import Node
+from holdfast.model.operation import OperationName
+from holdfast.model.reference import Input
+
+
+class Operation:
+    """A named unit of code; calling it makes a node.
+
+    Attributes
+    ----------
+    name : OperationName
+    function : callable
+        The user's own function, unchanged.
+    parameters : tuple of str
+        Labels of the inputs, in the order of the function's parameters.
+    """
+
+    def __init__(self, function: Callable[..., Any], name: OperationName, version: str | None) -> None:
+        self.function = function
+        self.name = name
+        self.version = version
+        self.__doc__ = function.__doc__
+        self.__name__ = name.operation_name
+        self.__qualname__ = getattr(function, "__qualname__", name.operation_name)
+        self.__module__ = getattr(function, "__module__", "")
+        self._read_signature()
+        self._implementation: Implementation | None = None
+        if isinstance(function, FunctionType):
+            remember_source(function)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Node:
+        """Return the node that stands for this operation on these inputs; nothing runs.
+
+        Raises
+        ------
+        GraphError
+            An input is missing, unknown or given twice.
+        UnsupportedValue, InvalidData
+            A value cannot be stored; names the argument.
+        """
+        if args:
+            if len(args) > len(self.parameters):
+                raise GraphError(f"{self.name} takes {len(self.parameters)} inputs ({self._listed()}), but was given {len(args)}.")
+            for label in self.parameters[: len(args)]:
+                if label in kwargs:
+                    raise GraphError(f"{self.name} was given its input {label!r} twice.")
+            kwargs.update(zip(self.parameters, args, strict=False))
+        inputs = {label: as_input(value, label) for label, value in kwargs.items()}
+        if inputs.keys() != self._labels:
+            self._complete(inputs)
+        return Node(self.name.scope, inputs, (self.implementation.uid,), self)
+
+    @property
+    def implementation(self) -> Implementation:
+        """The code behind it, fingerprinted anew if something that it reads has changed."""
+        found = self._implementation
+        if found is None or not found.holds():
+            found = self._fingerprint()
+            self._implementation = found
+        return found
+
+    def _fingerprint(self) -> Implementation:
+        if self.version is not None:
+            return stated(self.version)
+        if not isinstance(self.function, FunctionType):
+            raise UnstableCode(
+                f"The code of operation {self.name} cannot be read: it is a {type(self.function).__name__}. "
+                "Wrap it in a function, or name its version: hf.operation(version='1')."
+            )
+        return implementation_of(self.function, str(self.name))
+
+    def _read_signature(self) -> None:
+        self.parameters: tuple[str, ...] = ()
+        self.positional: tuple[str, ...] = ()
+        self._defaults: dict[str, Input] = {}
+        self._takes_any = False
+        for label, parameter in signature(self.function).parameters.items():
+            if parameter.kind is Parameter.VAR_POSITIONAL:
+                raise GraphError(f"{self.name} takes *{label}, but inputs have names. Use a list as one input.")
+            if parameter.kind is Parameter.VAR_KEYWORD:
+                self._takes_any = True
+                continue
+            self.parameters += (label,)
+            if parameter.kind is Parameter.POSITIONAL_ONLY:
+                self.positional += (label,)
+            if parameter.default is not Parameter.empty:
+                self._note_default(label, parameter.default)
+        self._labels = frozenset(self.parameters)
+        self._required = self._labels - self._defaults.keys() - self._left_out
+
+    _left_out: frozenset[str] = frozenset()
+
+    def _note_default(self, label: str, value: object) -> None:
+        """Keep a default as an input; one that cannot be stored is left to the function, as part of its implementation."""
+        try:
+            self._defaults[label] = as_input(value, label)
+        except (UnsupportedValue, ValueError):
+            self._left_out = self._left_out | {label}
+
+    def _complete(self, inputs: dict[str, Input]) -> None:
+        unknown = sorted(inputs.keys() - self._labels)
+        if unknown and not self._takes_any:
+            raise GraphError(f"{self.name} has no input {unknown[0]!r}; it has: {self._listed()}.")
+        missing = sorted(self._required - inputs.keys())
+        if missing:
+            raise GraphError(f"{self.name} lacks its input {missing[0]!r}; it has: {self._listed()}.")
+        for label, default in self._defaults.items():
+            inputs.setdefault(label, default)
+
+    def _listed(self) -> str:
+        return ", ".join(self.parameters) or "none"
+
+    def __repr__(self) -> str:
+        return f"<operation {self.name}>"
+
+
+class GraphFunction:
+    """A function that composes nodes; calling it returns what it composes."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.__doc__ = function.__doc__
+        self.__name__ = getattr(function, "__name__", "graph")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the nodes that the function composes from these inputs."""
+        return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<graph function {self.__name__}>"
+
+
+@overload
+def operation(function: Callable[..., Any], /) -> Operation: ...
+
+
+@overload
+def operation(
+    function: Callable[..., Any], /, *, name: str | None = None, version: str | None = None
+) -> Operation: ...
+
+
+@overload
+def operation(*, name: str | None = None, version: str | None = None) -> Callable[[Callable[..., Any]], Operation]: ...
+
+
+def operation(
+    function: Callable[..., Any] | None = None, /, *, name: str | None = None, version: str | None = None
+) -> Operation | Callable[[Callable[..., Any]], Operation]:
+    """Make an operation of a function; use it bare or with arguments.
+
+    Parameters
+    ----------
+    function : callable
+        Takes and returns numbers, strings, bytes, None, NumPy arrays, or lists and string-keyed dictionaries of these. Arrays
+        that it receives are read-only. Equal inputs are expected to give equal outputs.
+    name : str, optional
+        Dotted name to use instead of that of module and function.
+    version : str, optional
+        A word that stands for the code: as long as it stays, a change of the code reruns nothing.
+
+    Returns
+    -------
+    Operation
+
+    Examples
+    --------
+    >>> @operation(name="demo.square")
+    ... def square(x: float) -> float:
+    ...     return x * x
+    >>> square(3.0).name
+    'demo.square'
+    """
+    if function is None:
+        return lambda later: operation(later, name=name, version=version)
+    if isinstance(function, Operation):
+        return Operation(function.function, function.name if name is None else operation_name(function, name), version)
+    if not callable(function):
+        raise GraphError(f"{function!r} is no function. Write @hf.operation, or @hf.operation(name=..., version=...).")
+    return Operation(function, operation_name(function, name), version)
+
+
+def graph(function: Callable[..., Any]) -> GraphFunction:
+    """Mark a function that composes operations, as the body of a loop or of an ensemble.
+
+    Examples
+    --------
+    >>> @graph
+    ... def twice(x):
+    ...     return {"first": x, "second": x}
+    >>> twice(1)
+    {'first': 1, 'second': 1}
+    """
+    return GraphFunction(function)
+
+
+def parameter_names(function: Callable[..., Any] | Operation | GraphFunction) -> tuple[str, ...]:
+    """Return the names under which a function takes its inputs."""
+    if isinstance(function, Operation):
+        return function.parameters
+    plain = function.function if isinstance(function, GraphFunction) else function
+    kinds = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+    return tuple(label for label, parameter in signature(plain).parameters.items() if parameter.kind not in kinds)
+
+
+Body = Operation | GraphFunction | Callable[..., Any]
+
+Placed = Mapping[str, Input]

@@ -1,0 +1,79 @@
+"""Describe loops and ensembles: nodes without code, which the scheduler expands.
+
+Pure. Each function makes one node; a body is an abstract graph, referred to by its uid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from holdfast.errors import GraphError
+from holdfast.model.datatype import DataNode, as_input
+from holdfast.model.graph import Graph
+from holdfast.model.node import Node
+from holdfast.model.operation import BUILT_IN
+from holdfast.model.reference import Input
+
+MAP = (BUILT_IN, "map")
+GATHER = (BUILT_IN, "gather")
+WHILE_LOOP = (BUILT_IN, "while_loop")
+
+STATE = "state"
+"""Name of the placeholder of a loop's condition and body."""
+
+
+def map_node(body: Graph, over: Mapping[str, Input]) -> Node:
+    """Return the ensemble of `body` over the outermost axis of each input."""
+    if not over:
+        raise GraphError("hf.map needs at least one input to run over.")
+    widths = {label: width for label, item in over.items() if (width := known_width(item)) is not None}
+    common_width(widths)
+    return Node(MAP, {"body": body, "over": over})
+
+
+def while_node(condition: Graph, body: Graph, initial: Input, max_iterations: int | None) -> Node:
+    """Return the loop that applies `body` while `condition` holds."""
+    inputs: dict[str, Input] = {"body": body, "condition": condition, "initial": initial}
+    if max_iterations is not None:
+        if isinstance(max_iterations, bool) or not isinstance(max_iterations, int) or max_iterations < 0:
+            raise GraphError(f"max_iterations is {max_iterations!r}, expected a number of rounds from 0.")
+        inputs["max_iterations"] = as_input(max_iterations, "max_iterations")
+    return Node(WHILE_LOOP, inputs)
+
+
+def gather_node(members: Input) -> Node:
+    """Return the node that makes one value of many."""
+    return Node(GATHER, {"members": members})
+
+
+def known_width(item: Input) -> int | None:
+    """Return the length of the outermost axis, if it is known before anything runs."""
+    if isinstance(item, DataNode):
+        if not item.shape:
+            raise GraphError(f"hf.map runs over {item!r}, which has no axis. Give a list or an array; for a constant, one of width 1.")
+        return item.shape[0]
+    if isinstance(item, (list, tuple)):
+        return len(item)
+    if isinstance(item, Mapping):
+        raise GraphError("hf.map runs over a mapping, which has no order. Give lists or arrays, one keyword for each.")
+    return None
+
+
+def common_width(widths: Mapping[str, int]) -> int:
+    """Return the width of an ensemble from those of its inputs; width 1 broadcasts.
+
+    Raises
+    ------
+    GraphError
+        Two inputs have different widths, neither of them 1.
+
+    Examples
+    --------
+    >>> common_width({"start": 8, "temperature": 1})
+    8
+    """
+    wide = {label: width for label, width in widths.items() if width != 1}
+    if len(set(wide.values())) > 1:
+        listed = ", ".join(f"{label!r} has {width}" for label, width in sorted(wide.items()))
+        raise GraphError(f"hf.map runs over inputs of unequal widths: {listed}. Make them equal, or one of width 1 to broadcast it.")
+    return next(iter(wide.values()), 1)

@@ -1,0 +1,407 @@
+"""Hold data in the graph: data types, and the data nodes they make.
+
+A data node is `{"depends": [], "input": {"data": …}, "operation": [namespace, type]}`. Its data is the value's content text, but
+that arrays of up to 1 024 elements stand as nested lists of their elements, so that a person can read them. Nothing is silently
+cast: what does not fit is `InvalidData`, which names the place. Pure, but that `File` reads the file it is given, once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping as AbstractMapping
+from dataclasses import dataclass
+from hashlib import file_digest
+from typing import TYPE_CHECKING, Any
+
+from holdfast.errors import InvalidData, UnsupportedValue
+from holdfast.model.content import Content, array_digest, canonical_array, encode, write_token
+from holdfast.model.fingerprint import Fingerprint, data_text, operation_text, uid_of
+from holdfast.model.operation import BUILT_IN_DATA
+from holdfast.model.reference import NO_PLACEHOLDERS, Input, Reference
+from holdfast.model.shape import Shape, nested_shape
+
+if TYPE_CHECKING:
+    from holdfast.model.content import Array
+
+ELEMENTS_IN_RECORD = 1024
+"""Arrays of more elements are named in their record by digest instead of written out."""
+
+MAX_RECORD_BYTES = 64 * 1024 * 1024
+"""Longer JSON texts are refused before they are parsed."""
+
+NO_ARRAYS: AbstractMapping[str, Any] = {}
+
+
+class DataNode(Reference):
+    """A node that holds data: made by a `DataType`, never directly.
+
+    Attributes
+    ----------
+    datatype : DataType
+    shape : tuple of int
+        Sizes from the outermost; `()` for a scalar, a mapping or a file.
+    data : str
+        JSON text of the record's `data`.
+    uid : str
+        64 hex digits.
+    path : str
+        Of a file: where it was when the node was made; never identifies.
+    """
+
+    __slots__ = ("arrays", "data", "datatype", "path", "shape", "uid")
+
+    free = NO_PLACEHOLDERS  # type: ignore[misc]
+
+    def __init__(
+        self, datatype: DataType, data: str, shape: Shape = (), arrays: AbstractMapping[str, Array] = NO_ARRAYS, path: str = ""
+    ) -> None:
+        self.datatype = datatype
+        self.data = data
+        self.shape = shape
+        self.arrays = arrays
+        self.path = path
+        self.uid = uid_of(data_text(datatype.text, data))
+
+    @property
+    def dtype(self) -> Any:
+        """The NumPy dtype of the elements; None for strings, bytes, files, mappings and null."""
+        import numpy
+
+        return numpy.dtype(self.datatype.dtype) if self.datatype.dtype else None
+
+    @property
+    def content(self) -> Content:
+        """The canonical form of the value that operations receive."""
+        if self.shape:
+            ((digest, array),) = self.arrays.items()
+            return Content(write_token(array.dtype.str, array.shape, digest).encode("ascii"), self.arrays)
+        return Content(self.data.encode("ascii"), self.arrays)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The portable form."""
+        parsed: dict[str, Any] = json.loads(data_text(self.datatype.text, self.data))
+        return parsed
+
+    def fingerprint(self) -> Fingerprint:
+        """Return the identity of the record."""
+        return Fingerprint(data_text(self.datatype.text, self.data))
+
+    def to_json(self, **json_args: Any) -> str:
+        """Return the record as JSON; keyword arguments go to `json.dumps`."""
+        return json.dumps(self.record, **json_args)
+
+    def __repr__(self) -> str:
+        shown = self.data if len(self.data) <= 60 else self.data[:57] + "…"
+        return f"{self.datatype.scope[-1]}({shown})"
+
+
+@dataclass(frozen=True)
+class DataType:
+    """A kind of data; calling it makes a data node.
+
+    Parameters
+    ----------
+    scope : tuple of str
+        Namespace and name.
+    dtype : str
+        NumPy dtype of the elements, little-endian; empty where there are no elements of one size.
+
+    Examples
+    --------
+    >>> Integer64([[1, 2], [3, 4]]).shape
+    (2, 2)
+    """
+
+    scope: tuple[str, ...]
+    dtype: str = ""
+
+    def __post_init__(self) -> None:
+        """Write the JSON text of the name once."""
+        object.__setattr__(self, "text", operation_text(self.scope))
+
+    text: str = ""
+
+    def __call__(self, data: Any) -> DataNode:
+        """Return the data node that holds `data`.
+
+        Raises
+        ------
+        InvalidData
+            The data is ragged, overflows, or is of another kind; names the first place.
+        """
+        return _make(self, data, f"{self.scope[-1]}(data)")
+
+    def from_json(self, text: str) -> DataNode:
+        """Return the data node whose record is `text`.
+
+        Raises
+        ------
+        InvalidData
+            The text is no JSON, or no record of this type; names the member.
+        """
+        record = parse_record(text)
+        if record["operation"] != list(self.scope):
+            raise InvalidData(f"The record's 'operation' is {record['operation']!r}, expected {list(self.scope)!r}.")
+        return data_from_record(record)
+
+    def __repr__(self) -> str:
+        return ".".join(self.scope)
+
+
+def _built_in(name: str, dtype: str = "") -> DataType:
+    return DataType((BUILT_IN_DATA, name), dtype)
+
+
+Integer64 = _built_in("Integer64", "<i8")
+Float64 = _built_in("Float64", "<f8")
+Complex128 = _built_in("Complex128", "<c16")
+Boolean = _built_in("Boolean", "|b1")
+String = _built_in("String")
+Bytes = _built_in("Bytes")
+Mapping = _built_in("Mapping")
+File = _built_in("File")
+Null = _built_in("Null")
+
+_OTHER_SIZES = {
+    "Integer8": "|i1", "Integer16": "<i2", "Integer32": "<i4",
+    "UnsignedInteger8": "|u1", "UnsignedInteger16": "<u2", "UnsignedInteger32": "<u4", "UnsignedInteger64": "<u8",
+    "Float16": "<f2", "Float32": "<f4", "Complex64": "<c8",
+}  # fmt: skip
+
+BY_NAME = {
+    datatype.scope: datatype
+    for datatype in (
+        Integer64, Float64, Complex128, Boolean, String, Bytes, Mapping, File, Null,
+        *(_built_in(name, dtype) for name, dtype in _OTHER_SIZES.items()),
+    )
+}  # fmt: skip
+
+BY_DTYPE = {datatype.dtype: datatype for datatype in BY_NAME.values() if datatype.dtype}
+
+
+def as_input(value: object, where: str) -> Input:
+    """Return what stands for `value` in the input of an operation.
+
+    Parameters
+    ----------
+    value : object
+        References stay; lists and mappings are walked; everything else becomes a data node.
+    where : str
+        Name of the argument in error messages.
+
+    Raises
+    ------
+    UnsupportedValue, InvalidData
+        Names the place.
+    """
+    kind = type(value)
+    if kind is int:
+        if not -(2**63) <= value < 2**63:  # type: ignore[operator]
+            raise InvalidData(f"{where} is {value}, which does not fit 64 bits. Pass it as a string, or as parts.")
+        return DataNode(Integer64, int.__repr__(value))  # type: ignore[arg-type]
+    if isinstance(value, Reference):
+        return value
+    if kind is list or kind is tuple:
+        return [as_input(item, f"{where}[{index}]") for index, item in enumerate(value)]  # type: ignore[arg-type, var-annotated]
+    if kind is dict:
+        return {_label(key, where): as_input(item, f"{where}[{key!r}]") for key, item in value.items()}  # type: ignore[attr-defined]
+    return constant(value, where)
+
+
+def constant(value: object, where: str) -> DataNode:
+    """Return the data node for a scalar or an array."""
+    content = encode(value, where)
+    scalar = _SCALARS.get(type(value))
+    if scalar is not None:
+        return DataNode(scalar, content.text.decode("ascii"), (), content.arrays)
+    if not content.arrays:  # a NumPy scalar that has become a plain number or string
+        return constant(json.loads(content.text) if b"$" not in content.text else value.item(), where)  # type: ignore[attr-defined]
+    ((_, array),) = content.arrays.items()
+    datatype = String if array.dtype.kind == "U" else BY_DTYPE.get(array.dtype.str)
+    if datatype is None:
+        raise UnsupportedValue(where, f"an array of dtype {array.dtype}", "Convert it to a numeric, boolean or string dtype.")
+    return _array_node(datatype, array)
+
+
+def pack(items: list[object]) -> DataNode | None:
+    """Return one array node for a list of alike plain scalars, each of which an operation would receive as it is; else None."""
+    kinds = set(map(type, items))
+    if len(kinds) != 1 or not kinds <= {int, float, bool, str}:
+        return None
+    if kinds == {int} and not (-(2**63) <= min(items) and max(items) < 2**63):  # type: ignore[type-var, operator]
+        return None
+    if kinds == {str} and any(item.endswith("\0") for item in items):  # type: ignore[attr-defined]
+        return None
+    import numpy
+
+    return constant(numpy.array(items), "a list")  # type: ignore[return-value]
+
+
+def parse_record(text: str) -> dict[str, Any]:
+    """Return the record that a JSON text holds.
+
+    Raises
+    ------
+    InvalidData
+        It is too long or too deep, no JSON, has a member twice, or lacks one.
+    """
+    if len(text) > MAX_RECORD_BYTES:
+        raise InvalidData(f"The record has {len(text)} characters; at most {MAX_RECORD_BYTES} are read.")
+    try:
+        record = json.loads(text, object_pairs_hook=_once, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise InvalidData("The record is nested too deep.") from None
+    except json.JSONDecodeError as error:
+        raise InvalidData(f"The record is no JSON: {error}.") from None
+    if not isinstance(record, dict):
+        raise InvalidData(f"The record is a {type(record).__name__}, expected an object.")
+    for member, kind in (("operation", list), ("input", dict), ("depends", list)):
+        if not isinstance(record.get(member), kind):
+            raise InvalidData(f"The record's {member!r} is {record.get(member, 'missing')!r}, expected a JSON {kind.__name__}.")
+    return record
+
+
+def data_from_record(record: AbstractMapping[str, Any]) -> DataNode:
+    """Return the data node of a parsed record; InvalidData names the member that is wrong."""
+    datatype = BY_NAME.get(tuple(record["operation"])) if all(isinstance(part, str) for part in record["operation"]) else None
+    if datatype is None:
+        raise InvalidData(f"The record's 'operation' is {record['operation']!r}, which is no built-in data type.")
+    if record["depends"]:
+        raise InvalidData("The record's 'depends' is not empty; data depends on nothing.")
+    if set(record["input"]) != {"data"}:
+        raise InvalidData(f"The record's 'input' has the members {sorted(record['input'])}, expected only 'data'.")
+    return _make(datatype, _restore(record["input"]["data"], datatype), "input.data")
+
+
+def _make(datatype: DataType, data: Any, where: str) -> DataNode:
+    if datatype is File:
+        return _file(data)
+    if datatype is Null:
+        if data is not None:
+            raise InvalidData(f"{where} is {data!r}, expected None.")
+        return DataNode(Null, "null")
+    if datatype is Mapping:
+        if not isinstance(data, dict):
+            raise InvalidData(f"{where} is a {type(data).__name__}, expected a mapping.")
+        content = encode(data, where)
+        return DataNode(Mapping, content.text.decode("ascii"), (), content.arrays)
+    if datatype is Bytes:
+        if not isinstance(data, (bytes, bytearray)):
+            raise InvalidData(f"{where} is a {type(data).__name__}, expected bytes.")
+        content = encode(bytes(data), where)
+        return DataNode(Bytes, content.text.decode("ascii"), (), content.arrays)
+    return _typed_array(datatype, data, where)
+
+
+def _typed_array(datatype: DataType, data: Any, where: str) -> DataNode:
+    import numpy
+
+    if isinstance(data, (numpy.ndarray, numpy.generic)):
+        shape, given = data.shape, data.tolist()
+        if data.size and data.dtype.kind not in _KINDS[_kind(datatype)]:
+            raise InvalidData(f"{where} has dtype {data.dtype}, which does not fit {datatype}. Convert it yourself if that is meant.")
+    else:
+        shape, given = nested_shape(data, where), data
+        _check_elements(datatype, given, where)
+    try:
+        array = numpy.array(given if datatype is not String else given or "", dtype=datatype.dtype or "U").reshape(shape)
+    except (OverflowError, ValueError, TypeError) as error:
+        raise InvalidData(f"{where} does not fit {datatype}: {error}.") from None
+    if not shape:
+        return DataNode(datatype, encode(array.item() if datatype.dtype else given, where).text.decode("ascii")) if datatype.scope in _PLAIN else _array_node(datatype, canonical_array(array))
+    return _array_node(datatype, canonical_array(array))
+
+
+def _array_node(datatype: DataType, array: Array) -> DataNode:
+    digest = array_digest(array)
+    written_out = array.size <= ELEMENTS_IN_RECORD and (array.size > 0 or array.ndim == 1) and array.ndim > 0
+    if written_out:
+        data = encode(array.tolist()).text.decode("ascii")
+    else:
+        data = write_token(array.dtype.str, array.shape, digest)
+    return DataNode(datatype, data, array.shape, {digest: array})
+
+
+def _file(data: Any) -> DataNode:
+    if isinstance(data, tuple):
+        digest, size = data
+        return DataNode(File, f'{{"$file":["{digest}",{size}]}}')
+    path = os.path.abspath(os.fspath(data))
+    try:
+        with open(path, "rb") as stream:
+            digest = file_digest(stream, "sha256").hexdigest()
+            size = stream.tell()
+    except OSError as error:
+        raise InvalidData(f"File({os.fspath(data)!r}) cannot be read: {error.strerror}.") from None
+    return DataNode(File, f'{{"$file":["{digest}",{size}]}}', path=path)
+
+
+_SCALARS: dict[type, DataType] = {
+    int: Integer64, float: Float64, complex: Complex128, bool: Boolean, str: String, type(None): Null, bytes: Bytes, bytearray: Bytes,
+}  # fmt: skip
+
+_PLAIN = {Integer64.scope, Float64.scope, Complex128.scope, Boolean.scope, String.scope}
+
+_KINDS = {"i": "iu", "u": "iu", "f": "f", "c": "fc", "b": "b", "U": "U"}
+"""Which NumPy kinds an array may have, by the kind of the data type."""
+
+_ELEMENTS: dict[str, tuple[type, ...]] = {"i": (int,), "u": (int,), "f": (float, int), "c": (complex, float, int), "b": (bool,), "U": (str,)}
+
+
+def _kind(datatype: DataType) -> str:
+    return datatype.dtype[1] if datatype.dtype else "U"
+
+
+def _check_elements(datatype: DataType, data: Any, where: str) -> None:
+    """Refuse the first element that is of another kind, or would change by conversion."""
+    if isinstance(data, (list, tuple)):
+        for index, item in enumerate(data):
+            _check_elements(datatype, item, f"{where}[{index}]")
+        return
+    kind = _kind(datatype)
+    if type(data) not in _ELEMENTS[kind]:
+        raise InvalidData(f"{where} is {data!r}, a {type(data).__name__}, which does not fit {datatype}.")
+    if kind in "fc" and type(data) is int and int(float(data)) != data:
+        raise InvalidData(f"{where} is {data}, which no floating-point number equals.")
+    if kind == "U" and data.endswith("\0"):
+        raise InvalidData(f"{where} ends with a zero character, which NumPy strings cannot hold. Use Bytes.")
+
+
+def _restore(data: Any, datatype: DataType) -> Any:
+    """Undo the tokens of a record's data."""
+    if isinstance(data, list):
+        return [_restore(item, datatype) for item in data]
+    if isinstance(data, dict) and len(data) == 1:
+        ((key, inner),) = data.items()
+        if key == "$file" and datatype is File:
+            return tuple(inner)
+        if key == "$array":
+            raise InvalidData("The record names its data by digest only. Load it through a working directory that holds the data.")
+        if key.startswith("$"):
+            from holdfast.model.content import decode
+
+            return decode(json.dumps(data).encode("ascii"), lambda digest: None)  # type: ignore[arg-type, return-value]
+    if isinstance(data, dict):
+        return {label: _restore(item, datatype) for label, item in data.items()}
+    return data
+
+
+def _label(key: object, where: str) -> str:
+    if type(key) is not str or not key:
+        raise UnsupportedValue(f"a key of {where}", repr(key), "Keys of mappings are strings and not empty.")
+    return key
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InvalidData(f"The record has the member {twice!r} twice.")
+    return members
+
+
+def _refuse_constant(name: str) -> Any:
+    raise InvalidData(f"The record holds the bare word {name}, which is no JSON.")
