@@ -6,9 +6,9 @@ can be pickled. Each call has exactly one outcome: `Finished`, `Failed` or `Lost
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from holdfast.model.content import Array
@@ -28,6 +28,13 @@ class Code:
     """The function as cloudpickle made it; empty if it is imported."""
     positional: tuple[str, ...] = ()
     """Labels that the function takes by position only, in order."""
+    function: Callable[..., Any] | None = field(default=None, compare=False, repr=False)
+    """The function itself, for engines that share the coordinator's memory; such code cannot be pickled."""
+
+    def __reduce__(self) -> tuple[type[Code], tuple[str, str, str, bytes, tuple[str, ...]]]:
+        if self.function is not None:
+            raise TypeError(f"the function of {self.name} was described for this process only")
+        return Code, (self.name, self.module, self.qualname, self.pickled, self.positional)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,8 @@ class Stack:
     """Equal arrays that are read one by one and become one array with a new leading axis."""
 
     members: tuple[ArraySource, ...]
+    digests: tuple[str, ...] = ()
+    """Of the members; empty where nobody needs them."""
 
 
 ArraySource = Inline | InMemory | Stored | Stack

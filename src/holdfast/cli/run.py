@@ -1,0 +1,74 @@
+"""`holdfast run FILE.py:NAME`: compute the node of that name and print its value."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from holdfast.cli.script import find_nodes, load_script, split_target
+from holdfast.runtime.session import Session
+from holdfast.views.progress import watch
+
+HELP = "compute a node of a script, reusing everything that is finished"
+
+EXAMPLE = "example:\n  holdfast run adaptive.py:final --work runs/adaptive --engine processes --workers 2"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments of the command."""
+    parser.add_argument("target", metavar="FILE.py:NAME", help="script, and the node or mapping of nodes in it")
+    parser.add_argument("--work", default="work", metavar="DIR", help="working directory (default: %(default)s)")
+    parser.add_argument("--engine", default="processes", help="in_process, threads or processes (default: %(default)s)")
+    parser.add_argument("--workers", type=_positive, metavar="N", help="jobs at once (default: as many as there are cores)")
+    parser.add_argument("--json", action="store_true", help="print the value as JSON")
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command; return the exit status."""
+    path, name = split_target(arguments.target)
+    nodes = find_nodes(load_script(path), name)
+    with Session(arguments.work, engine=arguments.engine, workers=arguments.workers) as session:
+        with watch(session, show=not arguments.quiet):
+            value = session.result(nodes)
+        print(json.dumps(_plain(value), allow_nan=True) if arguments.json else _shown(value))
+        sys.stdout.flush()
+    return 0
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is no number of workers; use 1 or more")
+    return number
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return "\n".join(f"{label}: {_line(member)}" for label, member in value.items())
+    return _line(value)
+
+
+def _line(value: Any) -> str:
+    if isinstance(value, bytes) and len(value) > 80:
+        return f"{len(value)} bytes"
+    return str(value)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value in what JSON can say."""
+    if isinstance(value, dict):
+        return {label: _plain(member) for label, member in value.items()}
+    if isinstance(value, list):
+        return [_plain(member) for member in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist())
+    if isinstance(value, complex):
+        return [value.real, value.imag]
+    if isinstance(value, bytes):
+        import base64
+
+        return base64.b64encode(value).decode("ascii")
+    return value

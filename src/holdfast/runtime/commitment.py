@@ -1,0 +1,93 @@
+"""Say what becomes durable together, and what follows from it.
+
+A commitment gathers what one turn of the loop has computed. Its rows never name bytes that are not written: large values are staged
+here first. Acknowledging is the scheduler's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from holdfast.model.content import Array, Content, array_digests
+from holdfast.runtime.contents import Contents, Places
+from holdfast.runtime.events import Event
+from holdfast.runtime.job import Finished, Stack
+from holdfast.runtime.task import Task
+from holdfast.storage.rows import ArrayRow, CallRow, Row
+from holdfast.storage.store import INLINE_LIMIT
+
+
+@dataclass(slots=True)
+class Commitment:
+    """Rows and stores that become durable at once, and who is told."""
+
+    rows: list[Row] = field(default_factory=list)
+    staged: list[tuple[str, str]] = field(default_factory=list)
+    """Name under construction and lasting uid of each store."""
+    tasks: list[Task] = field(default_factory=list)
+    """Nodes that are done then."""
+    late: list[tuple[Task, bytes]] = field(default_factory=list)
+    """Nodes whose value may be used only then, with its text."""
+    arrays: list[str] = field(default_factory=list)
+    """Digests of arrays that the catalog knows then."""
+    events: list[Event] = field(default_factory=list)
+    resumes: list[Callable[[], None]] = field(default_factory=list)
+    """What goes on only then."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to commit and nobody to tell."""
+        return not (self.rows or self.staged or self.tasks or self.late or self.events or self.resumes)
+
+
+def finished_rows(outcome: Finished, store: bytes | None) -> list[Row]:
+    """Return the rows that make a finished call durable; those of a staged store's arrays come when it is published."""
+    rows: list[Row] = [CallRow(outcome.key, outcome.digest, outcome.text or None, store, outcome.seconds)]
+    for digest, array in outcome.arrays.items():
+        rows.append(ArrayRow(bytes.fromhex(digest), array.dtype, array.shape, data=array.data))
+    return rows
+
+
+def composite_rows(contents: Contents, text: bytes, places: Places, key: bytes, uid: str) -> tuple[list[Row], str]:
+    """Return the rows that make a composed value durable, and the name of the store staged for it, if it is large.
+
+    Parameters
+    ----------
+    text : bytes
+        Content text of the value.
+    places : dict
+        Where those of its arrays are that the catalog does not know.
+    key : bytes
+        Call key of the node.
+    uid : str
+        The node, for the name of its store.
+    """
+    digest = sha256(text).digest()
+    rows, arrays = _new_arrays(contents, text, places)
+    if len(text) + sum(array.nbytes for array in arrays.values()) <= INLINE_LIMIT:
+        rows += [ArrayRow(bytes.fromhex(name), array.dtype.str, array.shape, data=array.tobytes()) for name, array in arrays.items()]
+        return [*rows, CallRow(key, digest, text, None, 0.0)], ""
+    staged = contents.stage(Content(text, arrays))
+    kept = text if len(text) <= INLINE_LIMIT else None
+    return [*rows, CallRow(key, digest, kept, bytes.fromhex(uid), 0.0)], staged
+
+
+def _new_arrays(contents: Contents, text: bytes, places: Places) -> tuple[list[Row], dict[str, Array]]:
+    """Return rows for stacks, and the arrays themselves that the catalog does not know."""
+    rows: list[Row] = []
+    arrays: dict[str, Array] = {}
+    waiting = [digest for digest in array_digests(text) if digest in places] if places else []
+    while waiting:
+        digest = waiting.pop()
+        place = places[digest]
+        if isinstance(place, Stack):
+            shape = contents.read(place.members[0]).shape
+            dtype = contents.read(place.members[0]).dtype.str
+            members = b"".join(map(bytes.fromhex, place.digests))
+            rows.append(ArrayRow(bytes.fromhex(digest), dtype, (len(place.members), *shape), members=members))
+            waiting.extend(member for member in place.digests if member in places)
+        else:
+            arrays[digest] = contents.read(place)
+    return rows, arrays

@@ -1,0 +1,318 @@
+"""Resolve inputs to contents: their text, which identifies, and where each array is, for whoever runs them.
+
+Knows what is computed but not yet durable, what was used lately, and the catalog, in this order. Never runs an operation. Bulk data is
+named by its place; only the parts and packed values that need it are read here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from holdfast.errors import InvalidData, NotFound, StoreDamaged
+from holdfast.model.content import Content, array_digest, array_digests, array_token, decode, encode, write_mapping, write_token
+from holdfast.model.datatype import DataNode
+from holdfast.model.fingerprint import compact_json
+from holdfast.model.reference import Input, Part, Reference, Subscript, write_path
+from holdfast.runtime.job import ArraySource, Inline, InMemory, Stack, Stored
+from holdfast.runtime.recent import Recent
+from holdfast.storage.catalog import Catalog
+from holdfast.storage.rows import ArrayRow, CallRow
+from holdfast.storage.store import INLINE_LIMIT, open_array, read_text, stage, store_path
+from holdfast.storage.workdir import WorkDirectory
+
+if TYPE_CHECKING:
+    from holdfast.model.content import Array
+
+TEXTS_LIMIT = 64 * 1024 * 1024
+ARRAYS_LIMIT = 256 * 1024 * 1024
+
+Places = dict[str, ArraySource]
+"""Where arrays are, by digest."""
+
+NOWHERE: Places = {}
+
+Token = tuple[str, tuple[int, ...], str, bool]
+"""What an array's token says: dtype, shape, digest, whether it is a stack."""
+
+STACKED_FROM = 64 * 1024
+"""Members of an ensemble that are arrays of at least so many bytes stay where they are; smaller ones are packed together."""
+
+
+class Contents:
+    """What is known of results in one session."""
+
+    def __init__(self, workdir: WorkDirectory, catalog: Catalog, *, shares_memory: bool) -> None:
+        self._workdir = workdir
+        self._catalog = catalog
+        self._shares_memory = shares_memory
+        self._texts: Recent[bytes] = Recent(TEXTS_LIMIT)
+        self._sources: Recent[ArraySource] = Recent(ARRAYS_LIMIT)
+
+    def note_result(self, uid: str, text: bytes) -> None:
+        """Remember a result that is not durable yet."""
+        self._texts.pin(uid, text)
+
+    def note_arrays(self, arrays: Mapping[str, ArraySource]) -> None:
+        """Remember arrays that are not durable yet."""
+        for digest, source in arrays.items():
+            self._sources.pin(digest, source)
+
+    def release(self, uid: str) -> None:
+        """Say that a result is durable now."""
+        self._texts.release(uid, 256)
+
+    def release_arrays(self, digests: Iterable[str]) -> None:
+        """Say that the catalog knows these arrays now."""
+        for digest in digests:
+            self._sources.release(digest, INLINE_LIMIT)
+
+    def stage(self, content: Content) -> str:
+        """Write a large value into a store under construction, and return its name."""
+        return stage(self._workdir.path, content).name
+
+    def know(self, uid: str, text: bytes) -> None:
+        """Remember a durable result that was just read."""
+        self._texts.keep(uid, text, len(text) + 100)
+
+    def read_call(self, row: CallRow) -> bytes:
+        """Return the text of a call's result."""
+        if row.text is not None:
+            return row.text
+        if row.store is None:
+            raise StoreDamaged(f"The catalog names neither value nor store for call {row.call_key.hex()}. Run: holdfast verify")
+        return read_text(self._workdir, row.store.hex())
+
+    def load(self, uids: Sequence[str]) -> None:
+        """Read the results of many nodes at once."""
+        missing = {bytes.fromhex(uid): uid for uid in uids if self._texts.get(uid) is None}
+        if not missing:
+            return
+        keys = self._catalog.find_call_keys(list(missing))
+        calls = self._catalog.find_calls(list(set(keys.values())))
+        for uid, key in keys.items():
+            if key in calls:
+                self.know(missing[uid], self.read_call(calls[key]))
+
+    def result(self, uid: str) -> bytes:
+        """Return the text of a node's result; NotFound if there is none."""
+        text = self._texts.get(uid)
+        if text is None:
+            self.load([uid])
+            text = self._texts.get(uid)
+        if text is None:
+            raise NotFound(f"There is no result of node {uid}.")
+        return text
+
+    def text_of(self, item: Input, places: Places) -> bytes:
+        """Return the content text of an input whose references are all computed.
+
+        Parameters
+        ----------
+        item : input
+        places : dict
+            Receives the place of each array that the text names and the catalog may not know: of data nodes, and of parts.
+
+        Raises
+        ------
+        NotFound
+            A reference names a part that the result does not have; says what there is.
+        """
+        if isinstance(item, DataNode):
+            return _text_of_data(item, places)
+        if isinstance(item, Part):
+            return self.part(self.text_of(item.source, places), item.path, item, places)
+        if isinstance(item, Reference):
+            return self.result(item.uid)
+        if isinstance(item, Mapping):
+            texts = {label: self.text_of(member, places).decode("ascii") for label, member in item.items()}
+            return write_mapping(texts).encode("ascii")
+        return b"[" + b",".join(self.text_of(member, places) for member in item) + b"]"
+
+    def value_of(self, item: Input) -> Any:
+        """Return the value of an input whose references are all computed; arrays are read-only."""
+        places: Places = {}
+        return decode(self.text_of(item, places), lambda digest: self.read(self.source(digest, places)))
+
+    def sources(self, text: bytes, places: Places) -> Places:
+        """Return where each array is that a text names, for a worker."""
+        return {digest: self._for_worker(self.source(digest, places)) for digest in array_digests(text)}
+
+    def source(self, digest: str, places: Places = NOWHERE) -> ArraySource:
+        """Return where an array is."""
+        found = places.get(digest) or self._sources.get(digest)
+        if found is None:
+            row = self._catalog.find_arrays([bytes.fromhex(digest)]).get(bytes.fromhex(digest))
+            if row is None:
+                raise StoreDamaged(f"The catalog does not know the array {digest}, which a result names. Run: holdfast verify")
+            found = self._from_row(row)
+            self._sources.keep(digest, found, len(row.data or b"") + 200)
+        return found
+
+    def read(self, source: ArraySource) -> Array:
+        """Return an array, read-only, mapped from its file where it has one."""
+        import numpy
+
+        if isinstance(source, InMemory):
+            return source.array
+        if isinstance(source, Inline):
+            return numpy.frombuffer(source.data, dtype=source.dtype).reshape(source.shape)
+        if isinstance(source, Stack):
+            stacked = numpy.stack([self.read(member) for member in source.members])
+            stacked.flags.writeable = False
+            return stacked
+        array = open_array(source.path)
+        return array[source.part] if source.part else array
+
+    def elements(self, item: Input, places: Places) -> list[bytes]:
+        """Return the texts of the elements along the outermost axis of an input."""
+        if isinstance(item, (list, tuple)):
+            return [self.text_of(member, places) for member in item]
+        text = self.text_of(item, places)
+        token = array_token(text)
+        if token is not None:
+            return self._rows(token, places)
+        parsed = json.loads(text)
+        if not isinstance(parsed, list):
+            raise InvalidData(f"{item!r} has no elements to run over: its value is {text[:60].decode()}.")
+        return [compact_json(element).encode("ascii") for element in parsed]
+
+    def gather(self, texts: Sequence[bytes], places: Places) -> bytes:
+        """Return the text of one value made of many: an array if they are alike and numeric, a stack if large, else a list."""
+        listed = b"[" + b",".join(texts) + b"]"
+        if not texts or texts[0][:1] in b'["n':
+            return listed
+        first = array_token(texts[0])
+        if first is not None:
+            tokens = [token for token in map(array_token, texts) if token is not None and token[:2] == first[:2]]
+            return listed if len(tokens) < len(texts) else self._gather_arrays(tokens, places)
+        content = _gather_numbers(listed)
+        places.update({digest: InMemory(array) for digest, array in content.arrays.items()})
+        return content.text
+
+    def part(self, text: bytes, path: Sequence[Subscript], where: object, places: Places) -> bytes:
+        """Return the text of a part of a value."""
+        for position, step in enumerate(path):
+            token = array_token(text)
+            if token is not None:
+                text = self._row(token, step, where, places)
+                continue
+            parsed = json.loads(text)
+            if isinstance(parsed, list) and isinstance(step, str):  # a label of an ensemble: that of each member
+                rest = path[position:]
+                members = [self.part(compact_json(member).encode("ascii"), rest, where, places) for member in parsed]
+                return self.gather(members, places)
+            text = compact_json(_step(parsed, step, where)).encode("ascii")
+        return text
+
+    def _from_row(self, row: ArrayRow) -> ArraySource:
+        if row.data is not None:
+            return Inline(row.dtype, row.shape, row.data)
+        if row.store is not None and row.file:
+            return Stored(str(store_path(self._workdir, row.store.hex()) / row.file), "numpy")
+        members = row.members or b""
+        digests = tuple(members[start : start + 32].hex() for start in range(0, len(members), 32))
+        return Stack(tuple(map(self.source, digests)), digests)
+
+    def _for_worker(self, source: ArraySource) -> ArraySource:
+        if isinstance(source, InMemory) and not self._shares_memory:
+            return Inline(source.array.dtype.str, source.array.shape, source.array.tobytes())
+        return source
+
+    def _row(self, token: Token, step: Subscript, where: object, places: Places) -> bytes:
+        _, shape, digest, _ = token
+        if not shape or isinstance(step, str) or step >= shape[0]:
+            raise NotFound(f"{where} names the part {write_path((step,))} of an array of shape {shape}.")
+        source = self.source(digest, places)
+        if isinstance(source, Stack):
+            return self._whole(source.members[step], places)
+        return _element(self.read(source), source, step, places)
+
+    def _rows(self, token: Token, places: Places) -> list[bytes]:
+        dtype, shape, digest, _ = token
+        source = self.source(digest, places)
+        if isinstance(source, Stack):
+            return [self._whole(member, places) for member in source.members]
+        array = self.read(source)
+        if len(shape) == 1 and dtype == "<i8":
+            return [b"%d" % value for value in array.tolist()]
+        if len(shape) == 1 and (dtype in ("<f8", "<c16", "|b1") or array.dtype.kind == "U"):
+            return [encode(value).text for value in array.tolist()]
+        return [_element(array, source, index, places) for index in range(shape[0])]
+
+    def _whole(self, source: ArraySource, places: Places) -> bytes:
+        array = self.read(source)
+        digest = array_digest(array)
+        places[digest] = source
+        return write_token(array.dtype.str, array.shape, digest).encode("ascii")
+
+    def _gather_arrays(self, tokens: list[Token], places: Places) -> bytes:
+        import numpy
+
+        dtype, shape, _, _ = tokens[0]
+        sources = [self.source(token[2], places) for token in tokens]
+        if numpy.dtype(dtype).itemsize * math.prod(shape) < STACKED_FROM:
+            packed = self.read(Stack(tuple(sources)))
+            digest = array_digest(packed)
+            places[digest] = InMemory(packed)
+            return write_token(dtype, packed.shape, digest).encode("ascii")
+        digest = sha256(b"".join(bytes.fromhex(token[2]) for token in tokens)).hexdigest()
+        places[digest] = Stack(tuple(sources), tuple(token[2] for token in tokens))
+        return write_token(dtype, (len(tokens), *shape), digest, stacked=True).encode("ascii")
+
+
+def finished_rows(outcome: Finished, store: bytes | None) -> list[CallRow | ArrayRow]:
+    """Return the rows that make a finished call durable; arrays of a staged store are added when it is published."""
+    large = store is not None and not outcome.text
+    rows: list[CallRow | ArrayRow] = [
+        CallRow(outcome.key, outcome.digest, None if large else outcome.text, store, outcome.seconds)
+    ]
+    for digest, array in outcome.arrays.items():
+        rows.append(ArrayRow(bytes.fromhex(digest), array.dtype, array.shape, data=array.data))
+    return rows
+
+
+def _text_of_data(node: DataNode, places: Places) -> bytes:
+    content = node.content
+    for digest, array in content.arrays.items():
+        places[digest] = InMemory(array)
+    return content.text
+
+
+def _element(array: Array, source: ArraySource, index: int, places: Places) -> bytes:
+    """Return the text of one row of an array, and note its place as a part of the whole."""
+    row = array[index]
+    if row.ndim == 0:
+        content = encode(row)
+        places.update({digest: InMemory(kept) for digest, kept in content.arrays.items()})
+        return content.text
+    digest = array_digest(row)
+    places[digest] = Stored(source.path, source.format, (*source.part, index)) if isinstance(source, Stored) else InMemory(row)
+    return write_token(row.dtype.str, row.shape, digest).encode("ascii")
+
+
+def _gather_numbers(listed: bytes) -> Content:
+    values = decode(listed, lambda digest: None)  # type: ignore[arg-type, return-value]
+    kinds = set(map(type, values))
+    if len(kinds) != 1 or not kinds <= {int, float, bool, complex}:
+        return Content(listed, {})
+    if kinds == {int} and not (-(2**63) <= min(values) and max(values) < 2**63):
+        return Content(listed, {})
+    import numpy
+
+    return encode(numpy.array(values))
+
+
+def _step(parsed: Any, step: Subscript, where: object) -> Any:
+    if isinstance(parsed, dict):
+        members = dict(parsed["$mapping"]) if "$mapping" in parsed else parsed
+        if step in members:
+            return members[step]
+        raise NotFound(f"{where} names the label {step!r}; the result has: {', '.join(map(repr, sorted(members)))}.")
+    if isinstance(parsed, list) and isinstance(step, int) and step < len(parsed):
+        return parsed[step]
+    kind = f"a list of {len(parsed)}" if isinstance(parsed, list) else f"the single value {compact_json(parsed)[:40]}"
+    raise NotFound(f"{where} names the part {write_path((step,))} of {kind}.")

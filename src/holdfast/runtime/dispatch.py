@@ -1,0 +1,181 @@
+"""Group the calls that are to be made into jobs, and keep the engine busy with them.
+
+A call that is under way or queued is never queued again: whoever needs it joins. Jobs are sized by what the operation's calls took so
+far, so that a message is worth sending and little is lost when a worker dies. Never looks at a graph.
+
+State: the queue of each operation, who waits for each call, the jobs that the engine has, and the mean time of each operation's calls.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from holdfast.errors import HoldfastError
+from holdfast.runtime.code import describe
+from holdfast.runtime.contents import Contents, Places
+from holdfast.runtime.engine import Engine
+from holdfast.runtime.job import Call, Code, Failed, Finished, Job, Lost, Outcome, Report
+
+JOB_SECONDS = 0.05
+"""A job of short calls is filled up to about this time."""
+
+JOB_CALLS = 2_000
+"""A job never holds more calls."""
+
+ATTEMPTS = 4
+"""A call whose worker was lost so often is given up."""
+
+
+class Consumer(Protocol):
+    """Whoever needs the outcome of a call: a node, or an ensemble on behalf of a member."""
+
+    def started(self, index: int) -> None:
+        """Take note that the call is with the engine."""
+
+    def settled(self, index: int, outcome: Finished | Failed) -> None:
+        """Take the outcome of the call."""
+
+
+@dataclass(slots=True)
+class Pending:
+    """A call that is queued or under way."""
+
+    call: Call
+    places: Places
+    consumers: list[tuple[Consumer, int]]
+    attempts: int = 0
+
+
+@dataclass(slots=True)
+class Queue:
+    """The calls of one operation."""
+
+    operation: Any
+    code: Code | None = None
+    waiting: deque[Pending] = field(default_factory=deque)
+    mean: float | None = None
+    """Seconds that a call took, as a moving mean; None before the first."""
+
+
+class Dispatcher:
+    """Hands calls to an engine."""
+
+    def __init__(self, engine: Engine, contents: Contents, directory: str, report: Callable[[Report], None]) -> None:
+        self._engine = engine
+        self._contents = contents
+        self._directory = directory
+        self._report = report
+        self._queues: dict[bytes, Queue] = {}
+        self._pending: dict[bytes, Pending] = {}
+        self._jobs: dict[int, tuple[Queue, list[Pending]]] = {}
+        self._tickets = 0
+
+    @property
+    def queued(self) -> int:
+        """How many calls wait for a worker."""
+        return sum(len(queue.waiting) for queue in self._queues.values())
+
+    @property
+    def running(self) -> int:
+        """How many calls the engine has."""
+        return sum(len(pendings) for _, pendings in self._jobs.values())
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the engine would take another job."""
+        return len(self._jobs) < (1 if self._engine.is_inline else 2 * self._engine.slots)
+
+    def join(self, key: bytes, consumer: Consumer, index: int) -> bool:
+        """Let a consumer wait for a call that is queued or under way already; return whether there is one."""
+        pending = self._pending.get(key)
+        if pending is None:
+            return False
+        pending.consumers.append((consumer, index))
+        return True
+
+    def add(self, operation: Any, identity: bytes, call: Call, places: Places, consumer: Consumer, index: int) -> None:
+        """Queue a call of an operation; `identity` tells operation and implementation apart from all others."""
+        pending = Pending(call, places, [(consumer, index)])
+        self._pending[call.key] = pending
+        queue = self._queues.get(identity)
+        if queue is None:
+            queue = self._queues[identity] = Queue(operation)
+        queue.waiting.append(pending)
+
+    def fill(self) -> list[Job]:
+        """Return the jobs that the engine has room for; an inline engine takes one at a time."""
+        jobs: list[Job] = []
+        while self.has_room:
+            queue = self._longest()
+            if queue is None:
+                break
+            job = self._next_job(queue)
+            if job is not None:
+                jobs.append(job)
+        return jobs
+
+    def take(self, report: Report) -> list[tuple[Pending, Finished | Failed]]:
+        """Return the calls that a report settles; lost ones are queued again."""
+        queue, pendings = self._jobs.pop(report.ticket)
+        settled: list[tuple[Pending, Finished | Failed]] = []
+        for pending, outcome in zip(pendings, report.outcomes, strict=True):
+            final = self._judge(queue, pending, outcome)
+            if final is not None:
+                del self._pending[pending.call.key]
+                settled.append((pending, final))
+        return settled
+
+    def take_back(self, job: Job) -> None:
+        """Queue again the calls of a job whose submission was interrupted."""
+        queue, pendings = self._jobs.pop(job.ticket)
+        queue.waiting.extendleft(reversed(pendings))
+
+    def _judge(self, queue: Queue, pending: Pending, outcome: Outcome) -> Finished | Failed | None:
+        if not isinstance(outcome, Lost):
+            queue.mean = outcome.seconds if queue.mean is None else 0.7 * queue.mean + 0.3 * outcome.seconds
+            return outcome
+        if outcome.reason.startswith("cannot store"):
+            return Failed(pending.call.key, "StoreFailure", outcome.reason, "")
+        pending.attempts += 1
+        if pending.attempts < ATTEMPTS:
+            queue.waiting.appendleft(pending)
+            return None
+        return Failed(pending.call.key, "EngineFailure", f"its worker was lost {ATTEMPTS} times; last: {outcome.reason}", "")
+
+    def _longest(self) -> Queue | None:
+        queue = max(self._queues.values(), key=lambda queue: len(queue.waiting), default=None)
+        return queue if queue is not None and queue.waiting else None
+
+    def _next_job(self, queue: Queue) -> Job | None:
+        pendings = [queue.waiting.popleft() for _ in range(self._job_size(queue))]
+        self._tickets += 1
+        self._jobs[self._tickets] = (queue, pendings)
+        try:
+            job = self._job(queue, pendings)
+        except HoldfastError as error:
+            kind, reason = type(error).__name__, str(error)
+            self._report(Report(self._tickets, tuple(Failed(pending.call.key, kind, reason, "") for pending in pendings)))
+            return None
+        for pending in pendings:
+            for consumer, index in pending.consumers:
+                consumer.started(index)
+        return job
+
+    def _job(self, queue: Queue, pendings: list[Pending]) -> Job:
+        if queue.code is None:
+            operation = queue.operation
+            queue.code = describe(operation.function, str(operation.name), positional=operation.positional)
+        sources: Places = {}
+        for pending in pendings:
+            sources.update(self._contents.sources(pending.call.arguments, pending.places))
+        return Job(self._tickets, queue.code, tuple(pending.call for pending in pendings), sources, self._directory)
+
+    def _job_size(self, queue: Queue) -> int:
+        if queue.mean is None or queue.waiting[0].attempts:  # a call that may have killed its worker travels alone
+            return 1
+        by_time = int(JOB_SECONDS / max(queue.mean, 1e-6))
+        fair = len(queue.waiting) if self._engine.is_inline else -(-len(queue.waiting) // (2 * self._engine.slots))
+        return max(1, min(by_time, fair, JOB_CALLS, len(queue.waiting)))

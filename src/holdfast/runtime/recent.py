@@ -1,0 +1,58 @@
+"""Keep what was used lately, up to a number of bytes, and what is not durable yet for as long as that takes.
+
+State: the pinned items, which are never dropped, and the others in the order of their last use.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+
+
+class Recent(Generic[Item]):
+    """A bounded cache with pinned items.
+
+    Parameters
+    ----------
+    limit : int
+        Bytes of items that are not pinned.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._bytes = 0
+        self._pinned: dict[str, Item] = {}
+        self._kept: OrderedDict[str, tuple[Item, int]] = OrderedDict()
+
+    def get(self, key: str) -> Item | None:
+        """Return the item, or None if it is not here."""
+        pinned = self._pinned.get(key)
+        if pinned is not None:
+            return pinned
+        kept = self._kept.get(key)
+        if kept is None:
+            return None
+        self._kept.move_to_end(key)
+        return kept[0]
+
+    def pin(self, key: str, item: Item) -> None:
+        """Keep an item until it is released."""
+        self._pinned[key] = item
+
+    def release(self, key: str, size: int) -> None:
+        """Let a pinned item go when room is needed."""
+        item = self._pinned.pop(key, None)
+        if item is not None:
+            self.keep(key, item, size)
+
+    def keep(self, key: str, item: Item, size: int) -> None:
+        """Keep an item while there is room."""
+        if key in self._kept:
+            return
+        self._kept[key] = (item, size)
+        self._bytes += size
+        while self._bytes > self._limit and len(self._kept) > 1:
+            _, (_, dropped) = self._kept.popitem(last=False)
+            self._bytes -= dropped

@@ -1,0 +1,368 @@
+"""Hold a working directory and an engine for a while, and compute what is asked for.
+
+A session owns its directory from the first line to `close`; leaving it, also by an exception or Ctrl-C, leaves a directory that resumes.
+With an engine that works elsewhere the scheduler's loop runs in a thread of its own; with the in-process engine it runs in the thread that
+waits for a result, so that tracebacks, debuggers and Ctrl-C behave as in plain Python.
+
+State: ownership, catalog, committing thread, engine, scheduler, and the subscribers.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+from holdfast.errors import GraphError, OperationFailed, SessionClosed, StoreFailure
+from holdfast.model.datatype import DataNode, as_input
+from holdfast.model.lifecycle import NodeState
+from holdfast.model.reference import Input, Reference, references
+from holdfast.plugins import load_engine
+from holdfast.runtime.contents import Contents
+from holdfast.runtime.dispatch import Dispatcher
+from holdfast.runtime.engine import Engine
+from holdfast.runtime.events import Counts, Event, NodeDone, NodeFailed, NodeStarted, RoundDone
+from holdfast.runtime.scheduler import Broken, Happening, Request, Scheduler, Stop
+from holdfast.runtime.task import Failure
+from holdfast.storage.catalog import Catalog
+from holdfast.storage.commit import GroupCommit
+from holdfast.storage.ownership import Ownership, current_owner
+from holdfast.storage.store import sweep_tmp
+from holdfast.storage.workdir import open_workdir
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor, Future
+
+IDLE_SECONDS = 3600.0
+"""How long the loop sleeps at most; nothing depends on it."""
+
+CLOSE_SECONDS = 10.0
+"""How long leaving a session waits for an operation that cannot be interrupted."""
+
+PROGRESS_SECONDS = 1.0
+"""How often at most the catalog is told how far the session is."""
+
+
+class Session:
+    """The scoped active state of a working directory while it is owned.
+
+    Parameters
+    ----------
+    working_directory : path
+        Made if it does not exist; refused, untouched, if it holds other things.
+    engine : str, concurrent.futures.Executor or Engine
+        ``"in_process"``, ``"threads"``, ``"processes"``, or an executor of yours, which is left open.
+    workers : int, optional
+        How many jobs run at once; by default as many as there are cores.
+    durability : {"power", "process"}
+        What finished results survive: a power cut, or only the end of the process, for more speed.
+
+    Raises
+    ------
+    WorkingDirectoryError
+        The directory cannot be used; says why.
+    OwnershipError
+        Another session holds it; says who and since when.
+
+    Examples
+    --------
+    >>> import holdfast as hf, tempfile
+    >>> double = hf.operation(lambda x: 2 * x, name="demo.double")
+    >>> with hf.Session(tempfile.mkdtemp()) as session:
+    ...     session.result(double(21))
+    42
+    """
+
+    def __init__(
+        self,
+        working_directory: str | os.PathLike[str] = ".",
+        *,
+        engine: str | Executor | Engine = "in_process",
+        workers: int | None = None,
+        durability: str = "power",
+    ) -> None:
+        self._engine = _make_engine(engine, workers)
+        self._workdir = open_workdir(working_directory)
+        self.id = os.urandom(8).hex()
+        owner = current_owner(self.id)
+        self._ownership = Ownership.acquire(self._workdir, owner)
+        self._inbox: SimpleQueue[Happening] = SimpleQueue()
+        try:
+            sweep_tmp(self._workdir)
+            self._commit = GroupCommit(self._workdir, durability=durability, on_failure=lambda error: self._inbox.put(Broken(error)))
+            self._catalog = Catalog.open(self._workdir, read_only=True)
+        except BaseException:
+            self._ownership.release()
+            raise
+        self._contents = Contents(self._workdir, self._catalog, shares_memory=self._engine.shares_memory)
+        self._dispatcher = Dispatcher(self._engine, self._contents, str(self._workdir.path), self._inbox.put)
+        self._scheduler = Scheduler(self._catalog, self._commit, self._contents, self._dispatcher, self._inbox, self._tell)
+        self._listeners: list[Callable[[Event], None]] = []
+        self._subscribers: dict[str, list[SimpleQueue[Event | None]]] = {}
+        self._state = threading.RLock()
+        self._driving = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._is_closed = False
+        if not self._engine.is_inline:
+            self._start_thread()
+
+    def result(self, node: Any, *, timeout: float | None = None) -> Any:
+        """Return the value of a node; what is missing for it runs first, and nothing else.
+
+        Parameters
+        ----------
+        node : node, part of a node, or list or dictionary of these
+        timeout : float, optional
+            Seconds after which to give up waiting; the work goes on.
+
+        Returns
+        -------
+        Any
+            Numbers, strings, bytes, None, read-only arrays, or lists and dictionaries of these.
+
+        Raises
+        ------
+        OperationFailed
+            An operation failed; names it, its node and its input, and holds the traceback.
+        TimeoutError
+            The time ran out.
+        """
+        item = _requested(node)
+        failures = self._run([item], timeout)
+        if failures:
+            raise _error(failures[0])
+        with self._state:
+            return self._contents.value_of(item)
+
+    def results(self, nodes: Sequence[Any], *, timeout: float | None = None) -> list[Any]:
+        """Return the values of several nodes, in order; independent ones run in parallel.
+
+        Raises
+        ------
+        OperationFailed
+            An operation failed; the others have finished nevertheless, and are kept.
+        """
+        items = [_requested(node) for node in nodes]
+        failures = self._run(items, timeout)
+        if failures:
+            raise _error(failures[0])
+        with self._state:
+            self._contents.load([reference.uid for item in items for reference in references(item) if not isinstance(reference, DataNode)])
+            return [self._contents.value_of(item) for item in items]
+
+    def publish(self, node: Any) -> Future[Any]:
+        """Ask for a node's value, and return at once with a future for it."""
+        from concurrent.futures import Future
+
+        future: Future[Any] = Future()
+        item = _requested(node)
+
+        def settled(failure: Failure | None) -> None:
+            if failure is not None:
+                future.set_exception(_error(failure))
+            else:
+                future.set_result(self._contents.value_of(item))
+
+        self._require_open()
+        self._start_thread()
+        self._inbox.put(Request((item,), settled))
+        return future
+
+    def status(self, node: Reference | str) -> NodeState:
+        """Return where a node stands, given itself or its uid."""
+        uid = node if isinstance(node, str) else node.uid
+        if isinstance(node, DataNode):
+            return NodeState.DONE
+        with self._state:
+            self._require_open()
+            task = self._scheduler.tasks.get(uid)
+            if task is not None:
+                return task.state
+            return stored_state(self._catalog, uid)
+
+    def subscribe(self, node: Reference | str) -> Iterator[Event]:
+        """Return an iterator over what happens to a node; what already happened comes first, and its end ends the iterator."""
+        uid = node if isinstance(node, str) else node.uid
+        queue: SimpleQueue[Event | None] = SimpleQueue()
+        with self._state:
+            self._require_open()
+            past = self._past(uid)
+            for event in past:
+                queue.put(event)
+            if not past or isinstance(past[-1], (NodeStarted, RoundDone)):
+                self._subscribers.setdefault(uid, []).append(queue)
+            else:
+                queue.put(None)
+        self._start_thread()
+        return iter(queue.get, None)
+
+    def listen(self, listener: Callable[[Event], None]) -> None:
+        """Have `listener` called with every event, in the session's own thread; one that fails is not called again."""
+        self._listeners.append(listener)
+
+    @property
+    def counts(self) -> Counts:
+        """How many calls of operations are done, reused, running, failed and waiting."""
+        return self._scheduler.counts
+
+    def close(self) -> None:
+        """Commit what is finished, end the workers and give the directory back; harmless when repeated."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._inbox.put(Stop())
+        self._engine.close()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(CLOSE_SECONDS)
+        try:
+            with self._state:
+                self._scheduler.abandon()
+                self._commit.close()
+                for queues in self._subscribers.values():
+                    for queue in queues:
+                        queue.put(None)
+                self._catalog.close()
+        finally:
+            self._ownership.release()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<session {self.id} in {self._workdir.path} on {self._engine.name}{', closed' if self._is_closed else ''}>"
+
+    def _run(self, items: list[Input], timeout: float | None) -> list[Failure]:
+        """Request items and wait for them; return the failure, if there is one."""
+        self._require_open()
+        done = threading.Event()
+        failures: list[Failure] = []
+
+        def settled(failure: Failure | None) -> None:
+            if failure is not None:
+                failures.append(failure)
+            done.set()
+
+        self._inbox.put(Request(tuple(items), settled))
+        if self._thread is None:
+            self._drive(done.is_set, timeout)
+        elif not done.wait(timeout):
+            raise TimeoutError(f"No result after {timeout} s. The work goes on; ask again, or close the session to stop it.")
+        return failures
+
+    def _drive(self, is_done: Callable[[], bool], timeout: float | None) -> None:
+        """Turn the loop in this thread until `is_done`."""
+        from time import monotonic
+
+        end = None if timeout is None else monotonic() + timeout
+        with self._driving:
+            while not is_done():
+                left = IDLE_SECONDS if end is None else end - monotonic()
+                if left <= 0:
+                    raise TimeoutError(f"No result after {timeout} s. Ask again to go on.")
+                self._turn(left)
+
+    def _turn(self, wait: float) -> None:
+        """Take happenings, decide, and submit; only the deciding holds the state."""
+        happening = self._scheduler.next_happening(wait)
+        with self._state:
+            jobs = self._scheduler.turn(happening)
+        for job in jobs:
+            try:
+                self._engine.submit(job, self._inbox.put)
+            except BaseException:
+                with self._state:
+                    self._dispatcher.take_back(job)
+                raise
+
+    def _start_thread(self) -> None:
+        with self._state:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._loop, name=f"holdfast {self.id}", daemon=True)
+                self._thread.start()
+
+    def _loop(self) -> None:
+        self._drive(lambda: self._scheduler.is_stopped, None)
+
+    def _tell(self, event: Event) -> None:
+        for listener in list(self._listeners):
+            try:
+                listener(event)
+            except Exception:  # a view never stops a run
+                self._listeners.remove(listener)
+        uid = getattr(event, "uid", "")
+        for queue in self._subscribers.get(uid, ()):
+            queue.put(event)
+        if isinstance(event, (NodeDone, NodeFailed)):
+            for queue in self._subscribers.pop(uid, ()):
+                queue.put(None)
+
+    def _past(self, uid: str) -> list[Event]:
+        task = self._scheduler.tasks.get(uid)
+        if task is None:
+            state, operation, failure, loop = stored_state(self._catalog, uid), "", None, None
+        else:
+            state, operation, failure, loop = task.state, task.operation, task.failure, task.loop
+        if state is NodeState.DONE:
+            return [NodeDone(uid, operation, reused=task is None or task.reused)]
+        if task is not None and state is NodeState.FAILED:
+            return [NodeFailed(uid, operation, failure.reason if failure else "")]
+        if state is NodeState.RUNNING:
+            started: list[Event] = [NodeStarted(uid, operation)]
+            return [*started, RoundDone(uid, operation, loop.number)] if loop is not None and loop.number else started
+        return []
+
+    def _require_open(self) -> None:
+        if self._is_closed:
+            raise SessionClosed(f"The session in {self._workdir.path} is closed. Open a new one: hf.Session({str(self._workdir.path)!r}).")
+
+
+def stored_state(catalog: Catalog, uid: str) -> NodeState:
+    """Return what the catalog knows of a node's state."""
+    key = bytes.fromhex(uid)
+    if catalog.find_call_keys([key]):
+        return NodeState.DONE
+    return NodeState.FAILED if catalog.find_failures([key]) else NodeState.DECLARED
+
+
+def _make_engine(engine: str | Executor | Engine, workers: int | None) -> Engine:
+    if isinstance(engine, str):
+        kind = load_engine(engine)
+        made: Engine = kind() if engine == "in_process" else kind(workers=workers)
+        return made
+    if hasattr(engine, "slots"):
+        return engine  # type: ignore[return-value]
+    if not hasattr(engine, "submit"):
+        raise GraphError(f"{engine!r} is no engine. Use 'in_process', 'threads', 'processes', or a concurrent.futures.Executor.")
+    wrapped: Engine = load_engine("executor")(engine, slots=workers)
+    return wrapped
+
+
+def _requested(node: Any) -> Input:
+    """Return what is asked for as an input, and refuse what is still abstract."""
+    item = as_input(node, "the request")
+    for reference in references(item):
+        if reference.free:
+            names = ", ".join(sorted(hole.name for hole in reference.free))
+            raise GraphError(f"{reference!r} is abstract: its placeholders {names} are not bound. Bind them before you ask for a result.")
+    return item
+
+
+def _error(failure: Failure) -> Exception:
+    if failure.kind == "StoreFailure":
+        return StoreFailure(failure.reason)
+    if failure.kind == "SessionClosed":
+        return SessionClosed(failure.reason)
+    others = f" (and {failure.others} more members of the ensemble failed)" if failure.others else ""
+    return OperationFailed(
+        operation=failure.operation,
+        node=failure.node,
+        arguments=failure.arguments,
+        kind=failure.kind,
+        reason=failure.reason + others,
+        traceback=failure.traceback,
+    )

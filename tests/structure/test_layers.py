@@ -1,0 +1,123 @@
+"""The architecture is held by its imports."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import holdfast
+
+ROOT = Path(holdfast.__file__).parent
+
+MAY_IMPORT = {
+    "errors": set(),
+    "version": set(),
+    "plugins": {"errors"},
+    "model": {"errors", "model"},
+    "authoring": {"errors", "model", "authoring"},
+    "storage": {"errors", "plugins", "model", "storage"},
+    "formats": {"errors", "model", "storage.format"},
+    "runtime": {"errors", "plugins", "model", "storage", "runtime"},
+    "engines": {"errors", "runtime.engine", "runtime.job", "runtime.worker"},
+    "views": {"errors", "model", "storage", "runtime.events", "views"},
+    "cli": {"errors", "plugins", "version", "model", "authoring", "storage", "runtime", "views", "cli"},
+    "testing": {"errors", "plugins", "model", "authoring", "storage", "formats", "runtime", "engines", "testing"},
+}
+
+ORDER = {
+    "model": "content shape fingerprint operation reference placeholder datatype node graph control binding lifecycle",
+    "authoring": "naming source implementation decorate trace flow",
+    "storage": "workdir flush confine ownership format metadata store rows catalog commit inventory",
+    "runtime": "events job engine code worker recent contents task commitment dispatch ensemble iteration scheduler session context",
+}
+
+OPTIONAL = {"numpy", "cloudpickle", "rich", "distributed", "dask", "h5py", "pyarrow"}
+
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+def place(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+def imports(path: Path, *, at_top: bool = False) -> list[str]:
+    tree = ast.parse(path.read_text())
+    skipped = {id(node) for check in ast.walk(tree) if is_type_checking(check) for node in ast.walk(check)}
+    found: list[str] = []
+    for node in tree.body if at_top else ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found.append(node.module or "")
+        elif isinstance(node, ast.Import):
+            found.extend(alias.name for alias in node.names)
+    return found
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+@pytest.mark.parametrize("path", FILES, ids=place)
+def test_imports_point_down_the_layer_table(path: Path) -> None:
+    layer = place(path).partition(".")[0]
+    if layer == "__init__":
+        return
+    for name in imports(path):
+        if name.startswith("holdfast."):
+            wanted = name.removeprefix("holdfast.")
+            allowed = MAY_IMPORT[layer]
+            assert wanted.partition(".")[0] in allowed or wanted in allowed, f"{layer} must not import {wanted}"
+
+
+@pytest.mark.parametrize("folder", ORDER)
+def test_within_a_folder_a_file_imports_only_what_stands_above_it(folder: str) -> None:
+    order = ORDER[folder].split()
+    assert sorted(order) == sorted(path.stem for path in (ROOT / folder).glob("*.py") if path.stem != "__init__")
+    for position, name in enumerate(order):
+        for imported in imports(ROOT / folder / f"{name}.py"):
+            if imported.startswith(f"holdfast.{folder}."):
+                assert imported.rpartition(".")[2] in order[:position], f"{folder}/{name}.py must not import {imported}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=place)
+def test_heavy_packages_are_imported_late(path: Path) -> None:
+    if place(path).partition(".")[0] in ("formats", "engines", "testing"):
+        return
+    assert not {name.partition(".")[0] for name in imports(path, at_top=True)} & OPTIONAL
+
+
+def test_only_storage_opens_files() -> None:
+    allowed = {"storage", "formats", "testing", "cli"}
+    readers_of_source = {"authoring.implementation", "model.datatype"}
+    for path in FILES:
+        if place(path).partition(".")[0] in allowed or place(path) in readers_of_source:
+            continue
+        calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        assert not any(isinstance(call, ast.Name) and call.id == "open" for call in calls), f"{path} opens a file"
+
+
+def test_only_the_catalog_runs_sql() -> None:
+    for path in FILES:
+        if place(path) not in ("storage.catalog",):
+            assert "sqlite3" not in imports(path), f"{path} must not talk to the database"
+
+
+@pytest.mark.parametrize("path", FILES, ids=place)
+def test_files_are_small_and_say_what_they_are_for(path: Path) -> None:
+    text = path.read_text()
+    assert text.count("\n") <= 450, f"{path} is too long; split it by its verbs"
+    if path.stem != "__init__" or text:
+        assert ast.get_docstring(ast.parse(text)), f"{path} has no docstring"
+    assert not {"utils", "helpers", "common", "base", "manager", "core", "misc"} & set(path.stem.split("_"))
+
+
+def test_the_public_face_is_small_and_closed() -> None:
+    tree = ast.parse((ROOT / "__init__.py").read_text())
+    assert all(isinstance(node, (ast.ImportFrom, ast.Assign, ast.Expr)) for node in tree.body)
+    assert len(holdfast.__all__) <= 40
+    assert sorted(holdfast.__all__) == list(holdfast.__all__)
+    assert all(hasattr(holdfast, name) for name in holdfast.__all__)
