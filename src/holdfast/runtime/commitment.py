@@ -9,14 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
-from holdfast.model.content import Array, Content, array_digests
+from holdfast.model.content import Content, array_digests
 from holdfast.runtime.contents import Contents, Places
 from holdfast.runtime.events import Event
 from holdfast.runtime.job import Finished, Stack
 from holdfast.runtime.task import Task
 from holdfast.storage.rows import ArrayRow, CallRow, Row
 from holdfast.storage.store import INLINE_LIMIT
+
+if TYPE_CHECKING:
+    from holdfast.model.content import Array
 
 
 @dataclass(slots=True)

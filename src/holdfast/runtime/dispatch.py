@@ -167,7 +167,9 @@ class Dispatcher:
     def _job(self, queue: Queue, pendings: list[Pending]) -> Job:
         if queue.code is None:
             operation = queue.operation
-            queue.code = describe(operation.function, str(operation.name), positional=operation.positional)
+            queue.code = describe(
+                operation.function, str(operation.name), positional=operation.positional, in_memory=self._engine.shares_memory
+            )
         sources: Places = {}
         for pending in pendings:
             sources.update(self._contents.sources(pending.call.arguments, pending.places))

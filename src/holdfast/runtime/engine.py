@@ -5,6 +5,7 @@ An engine runs jobs somewhere and reports each exactly once. It never sees a gra
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Protocol
 
@@ -37,3 +38,8 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Stop taking jobs, end all workers, and return within seconds."""
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use, which may be fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
