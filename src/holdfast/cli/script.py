@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import traceback
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
-from holdfast.errors import GraphError, NotFound
+from holdfast.errors import GraphError, HoldfastError, NotFound
 from holdfast.model.reference import Reference
 
 
@@ -33,7 +35,13 @@ def split_target(target: str) -> tuple[Path, str]:
 
 
 def load_script(path: Path) -> Any:
-    """Return the module that a script makes; what it raises passes through."""
+    """Return the module that a script makes.
+
+    Raises
+    ------
+    GraphError
+        The script fails while it is loaded; holds its traceback.
+    """
     name = path.stem.replace(".", "_").replace(" ", "_")
     sys.path.insert(0, str(path.parent.resolve()))
     spec = importlib.util.spec_from_file_location(name, path.resolve())
@@ -42,8 +50,21 @@ def load_script(path: Path) -> Any:
     module = importlib.util.module_from_spec(spec)
     module.__holdfast_script__ = True  # type: ignore[attr-defined]
     sys.modules[name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except HoldfastError:
+        raise
+    except (Exception, SystemExit) as error:
+        shown = "".join(traceback.format_exception(type(error), error, _from_script(error.__traceback__, path)))
+        raise GraphError(f"{str(path)!r} failed while it was loaded: {type(error).__name__}: {error}\n\n{shown.rstrip()}") from error
     return module
+
+
+def _from_script(frames: TracebackType | None, path: Path) -> TracebackType | None:
+    """Return the traceback from the script's own first line on."""
+    while frames is not None and frames.tb_frame.f_code.co_filename != str(path.resolve()):
+        frames = frames.tb_next
+    return frames
 
 
 def find_nodes(module: Any, name: str) -> Any:

@@ -8,6 +8,7 @@ What JSON cannot say is said by objects with one `$` key:
     {"$stack": ["<f8", [24, 100, 3], "<sha256 of the members' digests>"]}     equal arrays, kept where they are
     {"$bytes": "<base64>"}   {"$bytes": {"$array": …}}                        short; long
     {"$float": "NaN" | "Infinity" | "-Infinity"}   {"$complex": [re, im]}
+    {"$file": ["<sha256>", size]}                                             a file, received as a path
     {"$mapping": [[key, value], …]}                                           a mapping with a key that begins with `$`
 
 Pure: never opens a file, and never imports NumPy unless the value or text at hand holds an array.
@@ -119,8 +120,8 @@ def decode(text: bytes, find_array: Callable[[str], Array]) -> Any:
 
 
 def array_digests(text: bytes) -> list[str]:
-    """Return the digests that the array and stack tokens of `text` name, each once, in order."""
-    if b'"$array"' not in text and b'"$stack"' not in text:
+    """Return the digests that the array, stack and file tokens of `text` name, each once, in order."""
+    if b'"$array"' not in text and b'"$stack"' not in text and b'"$file"' not in text:
         return []
     found: dict[str, None] = {}
 
@@ -129,6 +130,8 @@ def array_digests(text: bytes) -> list[str]:
             token = members.get("$array") or members.get("$stack")
             if token is not None:
                 found[token[2]] = None
+            elif "$file" in members:
+                found[members["$file"][0]] = None
             elif "$mapping" in members:
                 return dict(members["$mapping"])
         return members
@@ -251,6 +254,8 @@ def _restore_token(key: str, inner: Any, find_array: Callable[[str], Array]) -> 
     if key in ("$array", "$stack"):
         array = find_array(inner[2])
         return array if inner[1] else array[()]
+    if key == "$file":
+        return find_array(inner[0])
     if key == "$float":
         return float(inner)
     if key == "$complex":

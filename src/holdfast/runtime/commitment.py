@@ -34,6 +34,8 @@ class Commitment:
     """Nodes that are done then."""
     late: list[tuple[Task, bytes]] = field(default_factory=list)
     """Nodes whose value may be used only then, with its text."""
+    calls: list[bytes] = field(default_factory=list)
+    """Keys of calls that the catalog knows then."""
     arrays: list[str] = field(default_factory=list)
     """Digests of arrays that the catalog knows then."""
     events: list[Event] = field(default_factory=list)
@@ -46,12 +48,14 @@ class Commitment:
         return not (self.rows or self.staged or self.tasks or self.late or self.events or self.resumes)
 
 
-def finished_rows(outcome: Finished, store: bytes | None) -> list[Row]:
-    """Return the rows that make a finished call durable; those of a staged store's arrays come when it is published."""
-    rows: list[Row] = [CallRow(outcome.key, outcome.digest, outcome.text or None, store, outcome.seconds)]
-    for digest, array in outcome.arrays.items():
-        rows.append(ArrayRow(bytes.fromhex(digest), array.dtype, array.shape, data=array.data))
-    return rows
+def call_row(outcome: Finished, store: bytes | None) -> CallRow:
+    """Return the row of a finished call."""
+    return CallRow(outcome.key, outcome.digest, outcome.text or None, store, outcome.seconds)
+
+
+def array_rows(outcome: Finished) -> list[ArrayRow]:
+    """Return the rows of its arrays; those of a staged store come when it is published."""
+    return [ArrayRow(bytes.fromhex(digest), array.dtype, array.shape, data=array.data) for digest, array in outcome.arrays.items()]
 
 
 def composite_rows(contents: Contents, text: bytes, places: Places, key: bytes, uid: str) -> tuple[list[Row], str]:

@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import InvalidData, NotFound, StoreDamaged
@@ -17,7 +18,7 @@ from holdfast.model.content import Content, array_digest, array_digests, array_t
 from holdfast.model.datatype import DataNode
 from holdfast.model.fingerprint import compact_json
 from holdfast.model.reference import Input, Part, Reference, Subscript, write_path
-from holdfast.runtime.job import ArraySource, Inline, InMemory, Stack, Stored
+from holdfast.runtime.job import ArraySource, Inline, InMemory, LocalFile, Stack, Stored
 from holdfast.runtime.recent import Recent
 from holdfast.storage.catalog import Catalog
 from holdfast.storage.rows import ArrayRow, CallRow
@@ -158,6 +159,8 @@ class Contents:
 
         if isinstance(source, InMemory):
             return source.array
+        if isinstance(source, LocalFile):
+            return Path(source.path)  # type: ignore[return-value]
         if isinstance(source, Inline):
             return numpy.frombuffer(source.data, dtype=source.dtype).reshape(source.shape)
         if isinstance(source, Stack):
@@ -277,6 +280,9 @@ def finished_rows(outcome: Finished, store: bytes | None) -> list[CallRow | Arra
 
 def _text_of_data(node: DataNode, places: Places) -> bytes:
     content = node.content
+    if node.path:
+        digest = json.loads(node.data)["$file"][0]
+        places[digest] = LocalFile(node.path, digest)
     for digest, array in content.arrays.items():
         places[digest] = InMemory(array)
     return content.text

@@ -120,7 +120,8 @@ class EnsembleRun:
             row = found.get(key)
             if row is not None:
                 self.scheduler.counts.reused += 1
-                self._keep(index, self.scheduler.contents.read_call(row))
+                self._has_staged |= row.store is not None
+                self._keep(index, row.text or b"")
             elif self._single is not None:
                 self._dispatch(index, key, text)
             else:

@@ -5,7 +5,7 @@ An event is sent only after what it tells is durable. Nothing here does anything
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +74,7 @@ class Counts:
     reused: int = 0
     """Were finished already."""
     running: int = 0
+    """With a worker."""
     failed: int = 0
     waiting: int = 0
-    """Known to be missing, not yet running."""
-    operations: dict[str, int] = field(default_factory=dict)
-    """Finished calls by name of the operation."""
+    """Asked for, and neither finished nor failed yet."""

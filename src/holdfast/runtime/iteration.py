@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from holdfast.errors import HoldfastError
+from holdfast.errors import GraphError, HoldfastError
 from holdfast.model.binding import bind
 from holdfast.model.control import STATE
 from holdfast.model.datatype import DataNode
@@ -85,7 +85,7 @@ class LoopRun:
         elif answer is False:
             self._finish()
         else:
-            raise HoldfastError(f"its condition gave {answer!r} after round {self.number}, expected True or False")
+            raise GraphError(f"its condition gave {answer!r} after round {self.number}, expected True or False")
 
     def _step(self) -> None:
         """Compute the state after the next round."""

@@ -70,6 +70,14 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
+class LocalFile:
+    """A file of the user's, which the function receives as a path once its contents are found to be what they were."""
+
+    path: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stack:
     """Equal arrays that are read one by one and become one array with a new leading axis."""
 
@@ -78,7 +86,7 @@ class Stack:
     """Of the members; empty where nobody needs them."""
 
 
-ArraySource = Inline | InMemory | Stored | Stack
+ArraySource = Inline | InMemory | Stored | LocalFile | Stack
 
 
 @dataclass(frozen=True, slots=True)

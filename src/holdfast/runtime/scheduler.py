@@ -4,8 +4,8 @@ The loop sleeps on one queue; engines, the committing thread and requests put ev
 is missing to the dispatcher, expands loops and ensembles, and tells what happened only after it is durable. It runs in one thread at a
 time: in its own for engines that work elsewhere, in the caller's for the in-process engine.
 
-State: the tasks of all nodes that are not settled, those to look up, those ready to run, the ensembles that may go on, what this turn
-will commit, and the counts.
+State: the tasks of all nodes that are not settled, those to look up, those ready to run, the waits and ensembles that may go on, what this
+turn will commit, the calls whose results are not durable yet, the implementations seen, and the counts.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from holdfast.errors import HoldfastError
+from holdfast.errors import GraphError, HoldfastError
 from holdfast.model.content import array_digests
 from holdfast.model.control import GATHER, MAP, WHILE_LOOP
-from holdfast.model.datatype import DataNode
+from holdfast.model.datatype import DataNode, File
 from holdfast.model.fingerprint import call_key, call_prefix, operation_text
 from holdfast.model.graph import Graph
 from holdfast.model.lifecycle import NodeState
 from holdfast.model.node import Node
 from holdfast.model.reference import Input, Part, Reference, references
-from holdfast.runtime.commitment import Commitment, composite_rows, finished_rows
+from holdfast.runtime.commitment import Commitment, array_rows, call_row, composite_rows
 from holdfast.runtime.contents import Contents, Places
 from holdfast.runtime.dispatch import Dispatcher
 from holdfast.runtime.ensemble import EnsembleRun
@@ -107,6 +107,7 @@ class Scheduler:
         self._waits: list[Wait] = []
         self._ensembles: dict[int, EnsembleRun] = {}
         self._outgoing = Commitment()
+        self._fresh: dict[bytes, CallRow] = {}
         self._implementations: set[tuple[str, str]] = set()
         self._requests = 0
 
@@ -154,6 +155,17 @@ class Scheduler:
                 self._watchers(task)
         for wait in self._waits:
             wait.then(failure)
+        while (left := self._left_over()) is not None:
+            left.settled(failure)
+
+    def _left_over(self) -> Request | None:
+        """Return a request that came too late."""
+        try:
+            while not isinstance(happening := self.inbox.get_nowait(), Request):
+                continue
+        except Empty:
+            return None
+        return happening
 
     def _take(self, happening: Happening) -> None:
         if isinstance(happening, Report):
@@ -222,8 +234,11 @@ class Scheduler:
         return self._prefixes.of(scope, depends)
 
     def find_calls(self, keys: Sequence[bytes]) -> dict[bytes, CallRow]:
-        """Return the durable results of calls."""
-        return self.catalog.find_calls(keys)
+        """Return the results of calls that are durable, or will be with a commitment that is under way."""
+        found = self.catalog.find_calls(keys)
+        if self._fresh:
+            found.update({key: self._fresh[key] for key in keys if key in self._fresh})
+        return found
 
     def commit_rows(self, rows: Iterable[Row]) -> None:
         """Make rows durable together with, or after, everything that was computed before."""
@@ -241,6 +256,8 @@ class Scheduler:
         for reference in references(item):
             source = reference.source if isinstance(reference, Part) else reference
             if isinstance(source, DataNode):
+                if source.datatype is File:
+                    raise GraphError(f"{source!r} is part of a loop's state, which cannot hold files. Use the file in the body instead.")
                 places: Places = {}
                 text = self.contents.text_of(source, places)
                 key = call_key(self.prefix(source.datatype.scope, ()), text)
@@ -348,7 +365,7 @@ class Scheduler:
         keyed = [(task, places) for task in tasks if (places := self._prepare(task)) is not None]
         if not keyed:
             return
-        found = self.catalog.find_calls(list({task.key for task, _ in keyed}))
+        found = self.find_calls(list({task.key for task, _ in keyed}))
         for task, places in keyed:
             row = found.get(task.key)
             if row is not None:
@@ -388,7 +405,10 @@ class Scheduler:
         self.counts.reused += 1
         task.reused = True
         self._outgoing.rows.append(_node_row(task, task.key))
-        self._compute(task, self.contents.read_call(row))
+        if row.store is not None and task.key in self._fresh:
+            self._outgoing.late.append((task, row.text or b""))
+        else:
+            self._compute(task, self.contents.read_call(row))
 
     def _start(self, task: Task, places: Places) -> None:
         node = task.node
@@ -441,7 +461,10 @@ class Scheduler:
     def _settle_call(self, pending: Pending, outcome: Finished | Failed) -> None:
         if isinstance(outcome, Finished):
             store = self._store_uid(pending) if outcome.staged else ""
-            self._outgoing.rows.extend(finished_rows(outcome, bytes.fromhex(store) if store else None))
+            row = call_row(outcome, bytes.fromhex(store) if store else None)
+            self._fresh[outcome.key] = row
+            self._outgoing.calls.append(outcome.key)
+            self._outgoing.rows += [row, *array_rows(outcome)]
             if store:
                 self._outgoing.staged.append((outcome.staged, store))
         for consumer, index in pending.consumers:
@@ -465,6 +488,8 @@ class Scheduler:
         self._outgoing.late.append((task, outcome.text))
 
     def _acknowledge(self, commitment: Commitment) -> None:
+        for key in commitment.calls:
+            self._fresh.pop(key, None)
         for task, text in commitment.late:
             if not text:
                 text = self.contents.read_call(self.catalog.find_calls([task.key])[task.key])

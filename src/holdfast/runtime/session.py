@@ -9,10 +9,13 @@ State: ownership, catalog, committing thread, engine, scheduler, and the subscri
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from queue import SimpleQueue
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import GraphError, OperationFailed, SessionClosed, StoreFailure
@@ -29,8 +32,9 @@ from holdfast.runtime.task import Failure
 from holdfast.storage.catalog import Catalog
 from holdfast.storage.commit import GroupCommit
 from holdfast.storage.ownership import Ownership, current_owner
+from holdfast.storage.rows import SessionRow
 from holdfast.storage.store import sweep_tmp
-from holdfast.storage.workdir import open_workdir
+from holdfast.storage.workdir import now, open_workdir
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
@@ -105,6 +109,10 @@ class Session:
         self._driving = threading.Lock()
         self._thread: threading.Thread | None = None
         self._is_closed = False
+        self._owner = owner
+        self._started = now()
+        self._noted = 0.0
+        self._note_progress()
         if not self._engine.is_inline:
             self._start_thread()
 
@@ -219,6 +227,7 @@ class Session:
         try:
             with self._state:
                 self._scheduler.abandon()
+                self._note_progress(ended=now())
                 self._commit.close()
                 for queues in self._subscribers.values():
                     for queue in queues:
@@ -256,8 +265,6 @@ class Session:
 
     def _drive(self, is_done: Callable[[], bool], timeout: float | None) -> None:
         """Turn the loop in this thread until `is_done`."""
-        from time import monotonic
-
         end = None if timeout is None else monotonic() + timeout
         with self._driving:
             while not is_done():
@@ -271,6 +278,8 @@ class Session:
         happening = self._scheduler.next_happening(wait)
         with self._state:
             jobs = self._scheduler.turn(happening)
+            if monotonic() - self._noted > PROGRESS_SECONDS:
+                self._note_progress()
         for job in jobs:
             try:
                 self._engine.submit(job, self._inbox.put)
@@ -278,6 +287,14 @@ class Session:
                 with self._state:
                     self._dispatcher.take_back(job)
                 raise
+
+    def _note_progress(self, ended: str | None = None) -> None:
+        """Tell the catalog how far the session is, for those who look from outside."""
+        self._noted = monotonic()
+        if self._scheduler.broken is None:
+            owner, progress = json.dumps(asdict(self._owner)), json.dumps(asdict(self.counts))
+            row = SessionRow(self.id, owner, self._engine.name, self._started, ended, progress)
+            self._commit.append([row], (), _nothing)
 
     def _start_thread(self) -> None:
         with self._state:
@@ -319,6 +336,10 @@ class Session:
     def _require_open(self) -> None:
         if self._is_closed:
             raise SessionClosed(f"The session in {self._workdir.path} is closed. Open a new one: hf.Session({str(self._workdir.path)!r}).")
+
+
+def _nothing() -> None:
+    """Nobody waits for this to be durable."""
 
 
 def stored_state(catalog: Catalog, uid: str) -> NodeState:

@@ -1,0 +1,274 @@
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+
+import holdfast as hf
+from holdfast.errors import GraphError, NotFound, OwnershipError, SessionClosed
+from holdfast.runtime.events import CodeChanged, NodeDone, NodeStarted
+
+
+@hf.operation
+def add(a: Any, b: Any = 1) -> Any:
+    return a + b
+
+
+@hf.operation
+def describe(value: Any) -> dict[str, Any]:
+    return {"kind": type(value).__name__, "text": repr(value)}
+
+
+@hf.operation
+def split(values: numpy.ndarray) -> dict[str, Any]:
+    return {"low": values[:2], "high": values[2:], "names": ["low", "high"], "count": len(values)}
+
+
+def make_counter(folder: Path) -> Any:
+    """Return an operation that leaves one line for each run."""
+    path = str(folder / "ran")
+
+    @hf.operation(name="demo.counted")
+    def counted(x: Any) -> Any:
+        with open(path, "a") as stream:
+            stream.write(f"{x}\n")
+        return x
+
+    return counted, Path(path)
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text().split() if path.exists() else []
+
+
+@pytest.mark.parametrize(
+    "value",
+    [3, -1.5, float("inf"), True, None, "text", b"bytes", 1 + 2j, [1, "a", None], {"a": [1, {"b": 2.0}]}, [], {}, "x" * 500_000, b"y" * 500_000],
+)
+def test_values_go_in_and_come_out_as_they_were(session: hf.Session, value: Any) -> None:
+    same = hf.operation(lambda x: x, name="demo.same")
+    assert session.result(same(value)) == value
+    assert session.result(describe(value))["kind"] == type(value).__name__
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 3), (0,), (0, 4), (300, 100)])
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i8", "?", "c16", "U3"])
+def test_arrays_keep_dtype_and_shape_and_are_read_only(session: hf.Session, dtype: str, shape: tuple[int, ...]) -> None:
+    same = hf.operation(lambda x: {"kept": x}, name="demo.same")
+    array = numpy.ones(shape).astype(dtype)
+    result = session.result(same(array))["kept"]
+    assert result.dtype == array.dtype
+    assert result.shape == shape
+    assert (result == array).all()
+    assert not result.flags.writeable
+
+
+def test_equal_bytes_of_other_dtype_or_shape_are_not_confused(session: hf.Session) -> None:
+    arrays = [numpy.zeros(6), numpy.zeros((2, 3)), numpy.zeros(6, dtype="i8"), numpy.zeros(40_000), numpy.zeros((200, 200))]
+    same = hf.operation(lambda xs: [x * 1 for x in xs], name="demo.same")
+    results = session.result(same(arrays))
+    assert [(result.dtype, result.shape) for result in results] == [(array.dtype, array.shape) for array in arrays]
+
+
+def test_parts_of_results_are_results_too(session: hf.Session) -> None:
+    node = split(numpy.arange(5.0))
+    assert session.result(node["high"]).tolist() == [2.0, 3.0, 4.0]
+    assert session.result(add(node["high"][1], node["count"])) == 8.0
+    assert session.result({"a": node["names"][0], "b": [node["count"]]}) == {"a": "low", "b": [5]}
+    with pytest.raises(NotFound, match="'high'"):
+        session.result(node["middle"])
+    with pytest.raises(hf.OperationFailed, match="shape"):
+        session.result(add(node["high"][7]))
+
+
+def test_only_what_is_missing_runs(tmp_path: Path, engine: str) -> None:
+    counted, ran = make_counter(tmp_path)
+    chain = counted(counted(counted(1)))
+    for _ in range(2):
+        with hf.Session(tmp_path / "work", engine=engine) as session:
+            assert session.result(chain) == 1
+            session.result(counted(add(0, 1)))
+    assert lines(ran) == ["1"]  # four nodes, equal contents: one run
+
+
+def test_large_arrays_stay_where_they_are(session: hf.Session, tmp_path: Path) -> None:
+    grid = hf.operation(lambda n: numpy.full((n, n), 1.5), name="demo.grid")
+    total = hf.operation(lambda x: float(x.sum()), name="demo.total")
+    assert session.result(total(grid(500))) == 375_000.0
+    (store,) = (tmp_path / "work" / "nodes").glob("??/*")
+    assert store.name == grid(500).uid
+    assert (store / "data.npy").exists()
+    assert session.result(grid(500)).shape == (500, 500)
+
+
+def test_an_operation_that_writes_into_its_input_gets_numpys_own_error(session: hf.Session) -> None:
+    def spoil(x: Any) -> Any:
+        x[0] = 7
+        return x
+
+    node = hf.operation(spoil, name="demo.spoil")(numpy.arange(3))
+    with pytest.raises(hf.OperationFailed, match="read-only"):
+        session.result(node)
+
+
+def test_files_are_received_as_paths(session: hf.Session, tmp_path: Path) -> None:
+    (tmp_path / "input.txt").write_text("41")
+    read = hf.operation(lambda path: int(path.read_text()) + 1, name="demo.read")
+    assert session.result(read(hf.File(tmp_path / "input.txt"))) == 42
+
+
+def test_a_file_that_changed_since_is_not_used(session: hf.Session, tmp_path: Path) -> None:
+    (tmp_path / "input.txt").write_text("41")
+    node = hf.operation(lambda path: path.read_text(), name="demo.read")(hf.File(tmp_path / "input.txt"))
+    (tmp_path / "input.txt").write_text("another")
+    with pytest.raises(hf.OperationFailed, match="not the file"):
+        session.result(node)
+
+
+def test_states_are_told_apart(session: hf.Session) -> None:
+    good, bad, unasked = add(1), add(1, "a"), add(5)
+    assert session.status(good) is hf.NodeState.DECLARED
+    session.result(good)
+    with pytest.raises(hf.OperationFailed):
+        session.result(bad)
+    assert session.status(good) is session.status(good.uid) is hf.NodeState.DONE
+    assert session.status(bad) is hf.NodeState.FAILED
+    assert session.status(unasked) is hf.NodeState.DECLARED
+
+
+def test_publishing_gives_a_future(session: hf.Session) -> None:
+    futures = [session.publish(add(n)) for n in range(5)]
+    assert [future.result(30) for future in futures] == [1, 2, 3, 4, 5]
+    with pytest.raises(hf.OperationFailed):
+        session.publish(add(1, "a")).result(30)
+
+
+def test_a_late_subscriber_first_gets_what_already_happened(session: hf.Session) -> None:
+    node = add(1)
+    early = session.subscribe(node)
+    session.publish(node).result(30)
+    kinds = [type(event) for event in early]
+    assert kinds == [NodeStarted, NodeDone]
+    assert [type(event) for event in session.subscribe(node)] == [NodeDone]
+
+
+def test_independent_nodes_run_at_the_same_time(tmp_path: Path) -> None:
+    meet = hf.operation(_meet, name="demo.meet")
+    with hf.Session(tmp_path / "work", engine="processes", workers=2) as session:
+        assert session.results([meet(str(tmp_path), 0), meet(str(tmp_path), 1)]) == [0, 1]
+
+
+def _meet(folder: str, number: int) -> int:
+    """Return only once the other one is there too."""
+    import time
+    from pathlib import Path
+
+    (Path(folder) / f"here-{number}").touch()
+    end = time.monotonic() + 30
+    while not (Path(folder) / f"here-{1 - number}").exists():
+        if time.monotonic() > end:
+            raise TimeoutError("the other one never came")
+        time.sleep(0.005)
+    return number
+
+
+def test_an_executor_of_the_users_is_an_engine(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(2) as executor:
+        with hf.Session(tmp_path / "work", engine=executor) as session:
+            assert session.result(hf.map(add, [1, 2, 3])).tolist() == [2, 3, 4]
+        assert executor.submit(int, 3).result() == 3  # left open
+
+
+def test_changed_code_runs_again_and_says_so(tmp_path: Path, engine: str) -> None:
+    told: list[Any] = []
+    for body in ("lambda x: x + 1", "lambda x: x + 2", "lambda x: x + 2"):
+        path = tmp_path / f"{len(body)}{body[-1]}.py"
+        path.write_text(f"f = {body}\n")
+        scope: dict[str, Any] = {"__name__": "edited"}
+        exec(compile(path.read_text(), str(path), "exec"), scope)
+        with hf.Session(tmp_path / "work", engine=engine) as session:
+            session.listen(told.append)
+            value = session.result(hf.operation(scope["f"], name="demo.edited")(1))
+        assert value == 1 + int(body[-1])
+    changes = [event for event in told if isinstance(event, CodeChanged)]
+    assert len(changes) == 1
+    assert changes[0].parts == ("demo.edited",)
+
+
+def test_a_second_session_is_refused_and_told_who(tmp_path: Path) -> None:
+    import os
+
+    with hf.Session(tmp_path / "work") as first:
+        with pytest.raises(OwnershipError, match="since") as caught:
+            hf.Session(tmp_path / "work")
+        assert caught.value.process == os.getpid()
+        assert first.result(add(1)) == 2
+    hf.Session(tmp_path / "work").close()
+
+
+def test_a_closed_session_says_so(tmp_path: Path) -> None:
+    session = hf.Session(tmp_path / "work")
+    session.close()
+    session.close()
+    with pytest.raises(SessionClosed, match="Open a new one"):
+        session.result(add(1))
+
+
+def test_closing_settles_what_is_under_way(tmp_path: Path) -> None:
+    sleep = hf.operation(_sleep, name="demo.sleep")
+    session = hf.Session(tmp_path / "work", engine="processes", workers=1)
+    future = session.publish(sleep(600.0))
+    while session.status(sleep(600.0)) is not hf.NodeState.RUNNING:
+        pass
+    session.close()
+    with pytest.raises(SessionClosed):
+        future.result(0)
+
+
+def _sleep(seconds: float) -> None:
+    import time
+
+    time.sleep(seconds)
+
+
+def test_waiting_has_a_limit_if_one_is_given(tmp_path: Path) -> None:
+    with hf.Session(tmp_path / "work", engine="processes", workers=1) as session:
+        with pytest.raises(TimeoutError, match=r"0\.05"):
+            session.result(hf.operation(_sleep, name="demo.sleep")(600.0), timeout=0.05)
+
+
+def test_an_abstract_node_cannot_be_asked_for(tmp_path: Path) -> None:
+    leaked: list[Any] = []
+    hf.trace(lambda x: leaked.append(add(x)) or x, x=hf.Placeholder("x"))
+    with hf.Session(tmp_path / "work") as session, pytest.raises(GraphError, match="abstract"):
+        session.result(leaked[0])
+
+
+def test_a_chain_of_many_nodes_needs_no_recursion(tmp_path: Path) -> None:
+    node: Any = 0
+    for _ in range(5_000):
+        node = add(node)
+    with hf.Session(tmp_path / "work") as session:
+        assert session.result(node) == 5_000
+        assert session.counts.done == 5_000
+
+
+def test_sessions_may_be_asked_from_several_threads(session: hf.Session) -> None:
+    found: dict[int, Any] = {}
+    threads = [threading.Thread(target=lambda n=n: found.update({n: session.result(add(n, 100))})) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert found == {n: n + 100 for n in range(8)}
+
+
+def test_ten_thousand_separate_nodes_are_one_request(tmp_path: Path) -> None:
+    nodes = [add(n) for n in range(10_000)]
+    for _ in range(2):
+        with hf.Session(tmp_path / "work") as session:
+            assert session.results(nodes) == list(range(1, 10_001))
