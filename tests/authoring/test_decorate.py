@@ -36,7 +36,9 @@ def test_replace_makes_an_equivalent_node_with_other_inputs() -> None:
         record_run(1).replace(z=1)
 
 
-@pytest.mark.parametrize("call", [lambda: record_run(), lambda: record_run(1, 2, 3), lambda: record_run(1, z=3), lambda: record_run(1, x=1)])
+@pytest.mark.parametrize(
+    "call", [lambda: record_run(), lambda: record_run(1, 2, 3), lambda: record_run(1, z=3), lambda: record_run(1, x=1)]
+)
 def test_wrong_inputs_are_refused_by_name(call: Any) -> None:
     with pytest.raises(GraphError, match="record_run"):
         call()

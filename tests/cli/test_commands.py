@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = '''
+SCRIPT = """
 import holdfast as hf
 
 @hf.operation
@@ -41,7 +41,7 @@ if __name__ == "__main__":
     import sys
     with hf.Session(sys.argv[1]) as session:
         print(session.result(final), final.uid, session.counts.reused)
-'''
+"""
 
 
 @pytest.fixture
@@ -53,7 +53,11 @@ def script(tmp_path: Path) -> Path:
 
 def holdfast(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "holdfast.cli.main", *map(str, arguments)], capture_output=True, text=True, timeout=60, cwd=cwd
+        [sys.executable, "-m", "holdfast.cli.main", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=cwd,
     )
 
 
@@ -110,19 +114,23 @@ def test_a_failing_operation_is_shown_with_its_own_traceback(script: Path, tmp_p
         ([], 2, "required"),
     ],
 )
-def test_bad_input_gets_one_clear_error(script: Path, tmp_path: Path, arguments: list[str], status: int, message: str) -> None:
+def test_bad_input_gets_one_clear_error(
+    script: Path, tmp_path: Path, arguments: list[str], status: int, message: str
+) -> None:
     (tmp_path / "bad.py").write_text("final = 1 / 0\n")
     ended = holdfast(*arguments, cwd=tmp_path)
     assert ended.returncode == status
     assert message in ended.stderr
-    assert 'site-packages' not in ended.stderr
+    assert "site-packages" not in ended.stderr
     assert "holdfast/cli" not in ended.stderr
 
 
 def test_ctrl_c_ends_at_once_and_the_directory_resumes(script: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "holdfast.cli.main", "run", f"{script}:waits", "--work", str(tmp_path / "work")]
     for engine in ("processes", "in_process"):
-        process = subprocess.Popen([*command, "--engine", engine], stderr=subprocess.PIPE, text=True, start_new_session=True)
+        process = subprocess.Popen(
+            [*command, "--engine", engine], stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
         wait_until_running(tmp_path / "work")
         os.killpg(process.pid, signal.SIGINT)
         _, errors = process.communicate(timeout=20)
@@ -143,7 +151,10 @@ def wait_until_running(work: Path) -> None:
 
 
 def test_status_runs_beside_a_live_session(script: Path, tmp_path: Path) -> None:
-    process = subprocess.Popen([sys.executable, "-m", "holdfast.cli.main", "run", f"{script}:waits", "--work", str(tmp_path / "work")], stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "holdfast.cli.main", "run", f"{script}:waits", "--work", str(tmp_path / "work")],
+        stderr=subprocess.PIPE,
+    )
     try:
         wait_until_running(tmp_path / "work")
         assert "works here now" in holdfast("status", "--work", tmp_path / "work").stdout

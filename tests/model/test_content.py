@@ -12,24 +12,42 @@ from hypothesis.extra import numpy as arrays
 from holdfast.errors import UnsupportedValue
 from holdfast.model.content import array_digests, decode, encode
 
-scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.complex_numbers() | st.text() | st.binary(max_size=3000)
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.complex_numbers()
+    | st.text()
+    | st.binary(max_size=3000)
+)
 dtypes = st.sampled_from(["<i8", "<f8", "<f4", ">i2", "|b1", "<c16", "<U3", "|u1"])
 values = st.recursive(
     scalars | arrays.arrays(dtypes, arrays.array_shapes(min_dims=1, min_side=0, max_side=4), elements=None),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5) | st.just("$array"), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5) | st.just("$array"), inner, max_size=4)
+    ),
     max_leaves=10,
 )
 
 
 def same(left: Any, right: Any) -> bool:
     if isinstance(left, numpy.ndarray):
-        return isinstance(right, numpy.ndarray) and left.shape == right.shape and left.astype(right.dtype).tobytes() == right.tobytes()
+        return (
+            isinstance(right, numpy.ndarray)
+            and left.shape == right.shape
+            and left.astype(right.dtype).tobytes() == right.tobytes()
+        )
     if isinstance(left, (list, tuple)):
         return isinstance(right, list) and len(left) == len(right) and all(map(same, left, right))
     if isinstance(left, dict):
-        return isinstance(right, dict) and left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
+        return (
+            isinstance(right, dict) and left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
+        )
     if isinstance(left, float):
-        return isinstance(right, float) and (left == right and math.copysign(1, left) == math.copysign(1, right) or left != left and right != right)
+        return isinstance(right, float) and (
+            (left == right and math.copysign(1, left) == math.copysign(1, right)) or (left != left and right != right)
+        )
     return type(left) is type(right) and repr(left) == repr(right)
 
 

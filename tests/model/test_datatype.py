@@ -19,7 +19,10 @@ def test_the_notebooks_node_has_the_golden_uid() -> None:
     assert node.uid == GOLDEN
     assert node.fingerprint().uid() == bytes.fromhex(GOLDEN)
     assert len(node.fingerprint().uid()) == 32
-    assert node.fingerprint().compact_json() == '{"depends":[],"input":{"data":[[1,2],[3,4]]},"operation":["scalems","Integer64"]}'
+    assert (
+        node.fingerprint().compact_json()
+        == '{"depends":[],"input":{"data":[[1,2],[3,4]]},"operation":["scalems","Integer64"]}'
+    )
     assert hashlib.sha256(node.fingerprint().compact_json().encode()).hexdigest() == GOLDEN
     assert node.shape == (2, 2)
     assert node.dtype == numpy.int64

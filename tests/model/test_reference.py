@@ -21,7 +21,9 @@ def test_a_written_reference_is_read_as_it_was(path: tuple[str | int, ...]) -> N
     assert parse_reference("0f" * 32 + write_path(path)) == ("0f" * 32, path)
 
 
-@pytest.mark.parametrize("text", ["", "xyz", "0F" * 32, "0f" * 31, "0f" * 32 + ".", "0f" * 32 + "[-1]", "0f" * 32 + "x"])
+@pytest.mark.parametrize(
+    "text", ["", "xyz", "0F" * 32, "0f" * 31, "0f" * 32 + ".", "0f" * 32 + "[-1]", "0f" * 32 + "x"]
+)
 def test_a_malformed_reference_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="no reference"):
         parse_reference(text)

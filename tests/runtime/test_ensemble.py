@@ -59,7 +59,9 @@ def runs(path: Path) -> int:
         ([numpy.zeros(20_000), numpy.ones(20_000)], ["ndarray", "float64", 2]),
     ],
 )
-def test_alike_numeric_members_are_an_array_and_others_a_list(session: hf.Session, members: list[Any], expected: list[Any]) -> None:
+def test_alike_numeric_members_are_an_array_and_others_a_list(
+    session: hf.Session, members: list[Any], expected: list[Any]
+) -> None:
     same = hf.operation(lambda x: x, name="demo.same")
     assert session.result(describe(hf.map(same, members))) == expected
     assert session.result(describe(hf.gather([same(member) for member in members]))) == expected
@@ -106,7 +108,9 @@ def test_bodies_may_be_graphs_with_ensembles_and_loops_inside(session: hf.Sessio
     def grow(x: Any, limit: Any) -> Any:
         return hf.while_loop(lambda s: below(s, limit), double, x)
 
-    ensemble = hf.map(lambda row: {"grown": hf.map(grow, row, limit=[10]), "first": row[0]}, numpy.array([[1, 3], [5, 7]]))
+    ensemble = hf.map(
+        lambda row: {"grown": hf.map(grow, row, limit=[10]), "first": row[0]}, numpy.array([[1, 3], [5, 7]])
+    )
     assert session.result(ensemble["grown"]).tolist() == [[16, 12], [10, 14]]
     assert session.result(ensemble[1]["first"]) == 5
 

@@ -47,7 +47,22 @@ def lines(path: Path) -> list[str]:
 
 @pytest.mark.parametrize(
     "value",
-    [3, -1.5, float("inf"), True, None, "text", b"bytes", 1 + 2j, [1, "a", None], {"a": [1, {"b": 2.0}]}, [], {}, "x" * 500_000, b"y" * 500_000],
+    [
+        3,
+        -1.5,
+        float("inf"),
+        True,
+        None,
+        "text",
+        b"bytes",
+        1 + 2j,
+        [1, "a", None],
+        {"a": [1, {"b": 2.0}]},
+        [],
+        {},
+        "x" * 500_000,
+        b"y" * 500_000,
+    ],
 )
 def test_values_go_in_and_come_out_as_they_were(session: hf.Session, value: Any) -> None:
     same = hf.operation(lambda x: x, name="demo.same")
@@ -68,7 +83,13 @@ def test_arrays_keep_dtype_and_shape_and_are_read_only(session: hf.Session, dtyp
 
 
 def test_equal_bytes_of_other_dtype_or_shape_are_not_confused(session: hf.Session) -> None:
-    arrays = [numpy.zeros(6), numpy.zeros((2, 3)), numpy.zeros(6, dtype="i8"), numpy.zeros(40_000), numpy.zeros((200, 200))]
+    arrays = [
+        numpy.zeros(6),
+        numpy.zeros((2, 3)),
+        numpy.zeros(6, dtype="i8"),
+        numpy.zeros(40_000),
+        numpy.zeros((200, 200)),
+    ]
     same = hf.operation(lambda xs: [x * 1 for x in xs], name="demo.same")
     results = session.result(same(arrays))
     assert [(result.dtype, result.shape) for result in results] == [(array.dtype, array.shape) for array in arrays]
@@ -236,9 +257,8 @@ def _sleep(seconds: float) -> None:
 
 
 def test_waiting_has_a_limit_if_one_is_given(tmp_path: Path) -> None:
-    with hf.Session(tmp_path / "work", engine="processes", workers=1) as session:
-        with pytest.raises(TimeoutError, match=r"0\.05"):
-            session.result(hf.operation(_sleep, name="demo.sleep")(600.0), timeout=0.05)
+    with hf.Session(tmp_path / "work", engine="processes", workers=1) as session, pytest.raises(TimeoutError, match=r"0\.05"):
+        session.result(hf.operation(_sleep, name="demo.sleep")(600.0), timeout=0.05)
 
 
 def test_an_abstract_node_cannot_be_asked_for(tmp_path: Path) -> None:

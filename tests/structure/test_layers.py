@@ -30,7 +30,7 @@ ORDER = {
     "model": "content shape fingerprint operation reference placeholder datatype node graph control binding lifecycle",
     "authoring": "naming source implementation decorate trace flow",
     "storage": "workdir flush confine ownership format metadata store rows catalog commit inventory",
-    "runtime": "events job engine code worker recent contents task commitment dispatch ensemble iteration scheduler session context",
+    "runtime": "events job engine code worker recent contents task commitment ledger dispatch nodecall ensemble iteration scheduler session context",
 }
 
 OPTIONAL = {"numpy", "cloudpickle", "rich", "distributed", "dask", "h5py", "pyarrow"}

@@ -58,7 +58,9 @@ class Operation:
         """
         if args:
             if len(args) > len(self.parameters):
-                raise GraphError(f"{self.name} takes {len(self.parameters)} inputs ({self._listed()}), but was given {len(args)}.")
+                raise GraphError(
+                    f"{self.name} takes {len(self.parameters)} inputs ({self._listed()}), but was given {len(args)}."
+                )
             for label in self.parameters[: len(args)]:
                 if label in kwargs:
                     raise GraphError(f"{self.name} was given its input {label!r} twice.")
@@ -153,9 +155,7 @@ def operation(function: Callable[..., Any], /) -> Operation: ...
 
 
 @overload
-def operation(
-    function: Callable[..., Any], /, *, name: str | None = None, version: str | None = None
-) -> Operation: ...
+def operation(function: Callable[..., Any], /, *, name: str | None = None, version: str | None = None) -> Operation: ...
 
 
 @overload

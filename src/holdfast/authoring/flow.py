@@ -82,7 +82,9 @@ def while_loop(cond_fun: Body, body_fun: Body, init_val: Any, *, max_iterations:
     >>> hf.while_loop(below, add, 1.0, max_iterations=10).name
     'holdfast.while_loop'
     """
-    return while_node(trace_step(cond_fun, STATE), trace_step(body_fun, STATE), as_input(init_val, "init_val"), max_iterations)
+    return while_node(
+        trace_step(cond_fun, STATE), trace_step(body_fun, STATE), as_input(init_val, "init_val"), max_iterations
+    )
 
 
 def gather(members: Any) -> Node:
@@ -111,5 +113,7 @@ def _elements(value: Any, label: str) -> Input:
         packed = pack(list(value))
         return as_input(value, label) if packed is None else packed
     if isinstance(value, dict) or not hasattr(value, "__array__"):
-        raise GraphError(f"hf.map runs over {label!r}, which is a {type(value).__name__} and has no elements. Give a list or an array.")
+        raise GraphError(
+            f"hf.map runs over {label!r}, which is a {type(value).__name__} and has no elements. Give a list or an array."
+        )
     return as_input(value, label)

@@ -41,7 +41,9 @@ class Binding:
 
     def holds(self) -> bool:
         """Return whether the name still stands for the same."""
-        return self.namespace.get(self.name) is self.value and (not self.digest or _value_digest(self.value) == self.digest)
+        return self.namespace.get(self.name) is self.value and (
+            not self.digest or _value_digest(self.value) == self.digest
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +119,16 @@ def _list_part(name: str, item: object, parts: dict[str, str], bindings: list[Bi
 def _code_within(name: str, item: object) -> list[tuple[str, object]]:
     """Return functions and classes that a list or mapping holds."""
     members = item.items() if isinstance(item, dict) else enumerate(item) if isinstance(item, (list, tuple)) else ()
-    return [(_qualified(f"{name}[{key!r}]", value), value) for key, value in members if isinstance(value, (FunctionType, type))]
+    return [
+        (_qualified(f"{name}[{key!r}]", value), value)
+        for key, value in members
+        if isinstance(value, (FunctionType, type))
+    ]
 
 
-def _list_function(name: str, function: FunctionType, parts: dict[str, str], bindings: list[Binding]) -> list[tuple[str, object]]:
+def _list_function(
+    name: str, function: FunctionType, parts: dict[str, str], bindings: list[Binding]
+) -> list[tuple[str, object]]:
     try:
         source = function_source(function)
         parts[name] = source_digest(source)
@@ -135,7 +143,8 @@ def _list_function(name: str, function: FunctionType, parts: dict[str, str], bin
         bindings.append(_binding(function.__globals__, global_name, value))
         reached += _through_modules(f"{home}.{global_name}", value, function.__code__, bindings)
     reached += [(f"{name}.<{cell_name}>", value) for cell_name, value in _closure(function)]
-    defaults = {**dict(enumerate(function.__defaults__ or ())), **(function.__kwdefaults__ or {})}
+    defaults: dict[object, object] = dict(enumerate(function.__defaults__ or ()))
+    defaults.update(function.__kwdefaults__ or {})
     reached += [(f"{name}.<default {label}>", value) for label, value in defaults.items()]
     if (wrapped := getattr(function, "__wrapped__", None)) is not None:
         reached.append((f"{name}.__wrapped__", wrapped))
@@ -150,7 +159,9 @@ def _through_modules(name: str, value: object, code: CodeType, bindings: list[Bi
     for attribute in sorted(_names(code)):
         if attribute in vars(value):
             bindings.append(_binding(vars(value), attribute, vars(value)[attribute]))
-            reached += _through_modules(f"{module_name(value.__name__)}.{attribute}", vars(value)[attribute], code, bindings)
+            reached += _through_modules(
+                f"{module_name(value.__name__)}.{attribute}", vars(value)[attribute], code, bindings
+            )
     return reached
 
 
@@ -256,7 +267,9 @@ def _installation_folders() -> tuple[str, ...]:
 
 
 def _installed_version(item: object) -> tuple[str, str] | None:
-    module = item.__name__ if isinstance(item, ModuleType) else getattr(item, "__module__", None) or type(item).__module__
+    module = (
+        item.__name__ if isinstance(item, ModuleType) else getattr(item, "__module__", None) or type(item).__module__
+    )
     return _package_version(module.partition(".")[0])
 
 

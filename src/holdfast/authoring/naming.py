@@ -21,7 +21,11 @@ def module_name(module: str) -> str:
     spec = getattr(main, "__spec__", None)
     if spec is not None and spec.name:
         return str(spec.name.removesuffix(".__main__"))
-    path = getattr(main, "__file__", None) or getattr(main, "__vsc_ipynb_file__", None) or os.environ.get("JPY_SESSION_NAME")
+    path = (
+        getattr(main, "__file__", None)
+        or getattr(main, "__vsc_ipynb_file__", None)
+        or os.environ.get("JPY_SESSION_NAME")
+    )
     return _stem(path) if path else "notebook"
 
 

@@ -57,12 +57,14 @@ def source_digest(source: str) -> str:
 def code_digest(code: CodeType) -> str:
     """Return the hex SHA-256 of bytecode, for functions without source; differs between Python minor versions."""
     parts = [code.co_code, repr(code.co_names).encode()]
-    parts += [code_digest(item).encode() if isinstance(item, CodeType) else repr(item).encode() for item in code.co_consts]
+    parts += [
+        code_digest(item).encode() if isinstance(item, CodeType) else repr(item).encode() for item in code.co_consts
+    ]
     return sha256(b"\0".join(parts)).hexdigest()
 
 
 def normalise(source: str) -> str:
-    """Return the tokens of `source`, one blank between, without decorators before the first `def` or `class`.
+    r"""Return the tokens of `source`, one blank between, without decorators before the first `def` or `class`.
 
     Examples
     --------

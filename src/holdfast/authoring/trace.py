@@ -48,7 +48,9 @@ def _trace(body: Body, placeholders: Mapping[str, Placeholder], *, by_position: 
     if isinstance(body, Graph):
         return body
     if not callable(body):
-        raise GraphError(f"{body!r} is no function that could be traced. Give an operation or a function of references.")
+        raise GraphError(
+            f"{body!r} is no function that could be traced. Give an operation or a function of references."
+        )
     lasting = tuple(placeholders.values())
     for hole in lasting:
         if not isinstance(hole, Placeholder):

@@ -41,12 +41,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     from holdfast.cli import run, status
 
-    parser = argparse.ArgumentParser(prog="holdfast", description="Computations that never lose, repeat or corrupt a finished result.")
+    parser = argparse.ArgumentParser(
+        prog="holdfast", description="Computations that never lose, repeat or corrupt a finished result."
+    )
     parser.add_argument("-V", "--version", action="version", version=f"holdfast {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, command in (("run", run), ("status", status)):
         described = commands.add_parser(
-            name, help=command.HELP, description=command.HELP, epilog=command.EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+            name,
+            help=command.HELP,
+            description=command.HELP,
+            epilog=command.EXAMPLE,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         command.add_arguments(described)
         described.set_defaults(run=command.run)

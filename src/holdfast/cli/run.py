@@ -21,7 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("target", metavar="FILE.py:NAME", help="script, and the node or mapping of nodes in it")
     parser.add_argument("--work", default="work", metavar="DIR", help="working directory (default: %(default)s)")
     parser.add_argument("--engine", default="processes", help="in_process, threads or processes (default: %(default)s)")
-    parser.add_argument("--workers", type=_positive, metavar="N", help="jobs at once (default: as many as there are cores)")
+    parser.add_argument(
+        "--workers", type=_positive, metavar="N", help="jobs at once (default: as many as there are cores)"
+    )
     parser.add_argument("--json", action="store_true", help="print the value as JSON")
     parser.add_argument("--quiet", action="store_true", help="show no progress")
 

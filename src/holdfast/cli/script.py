@@ -56,7 +56,9 @@ def load_script(path: Path) -> Any:
         raise
     except (Exception, SystemExit) as error:
         shown = "".join(traceback.format_exception(type(error), error, _from_script(error.__traceback__, path)))
-        raise GraphError(f"{str(path)!r} failed while it was loaded: {type(error).__name__}: {error}\n\n{shown.rstrip()}") from error
+        raise GraphError(
+            f"{str(path)!r} failed while it was loaded: {type(error).__name__}: {error}\n\n{shown.rstrip()}"
+        ) from error
     return module
 
 
@@ -82,7 +84,9 @@ def find_nodes(module: Any, name: str) -> Any:
         raise NotFound(f"{module.__name__} has no name {name!r}. Nodes in it: {', '.join(known) or 'none'}.")
     found = getattr(module, name)
     if not _holds_nodes(found):
-        raise GraphError(f"{module.__name__}.{name} is a {type(found).__name__}, expected a node, or a mapping or list of nodes.")
+        raise GraphError(
+            f"{module.__name__}.{name} is a {type(found).__name__}, expected a node, or a mapping or list of nodes."
+        )
     return found
 
 

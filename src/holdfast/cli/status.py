@@ -49,7 +49,9 @@ def _lines(inventory: Inventory) -> list[str]:
     session = inventory.session
     if session:
         state = "works here now" if session["alive"] else "ended" if session["ended"] else "was cut off"
-        lines.append(f"  session {session['id']} on {session['host']}, process {session['process']}, since {session['started']}: {state}")
+        lines.append(
+            f"  session {session['id']} on {session['host']}, process {session['process']}, since {session['started']}: {state}"
+        )
         progress = session["progress"]
         if session["alive"] and progress:
             lines.append("          " + ", ".join(f"{label} {number}" for label, number in progress.items()))

@@ -33,8 +33,8 @@ def bind(graph: Graph, values: Mapping[str, Input]) -> Input:
     """
     given, known = set(values), set(graph.parameters)
     if given != known:
-        wrong = ", ".join(sorted(given ^ known))
-        raise GraphError(f"{graph!r} was given {', '.join(sorted(given)) or 'nothing'} (wrong or missing: {wrong}). Its placeholders are: {', '.join(graph.parameters)}.")
+        wrong, there_are = ", ".join(sorted(given ^ known)), ", ".join(graph.parameters)
+        raise GraphError(f"{graph!r} was bound with {wrong} wrong or missing. Its placeholders are: {there_are}.")
     return substitute(graph.output, {hole.uid: values[hole.name] for hole in graph.placeholders})
 
 

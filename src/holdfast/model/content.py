@@ -68,7 +68,7 @@ class Content:
         return sha256(self.text).digest()
 
 
-def encode(value: object, where: str = "the value") -> Content:
+def encode(value: Any, where: str = "the value") -> Content:
     """Return the canonical form of `value`.
 
     Parameters
@@ -91,7 +91,7 @@ def encode(value: object, where: str = "the value") -> Content:
     """
     kind = type(value)
     if kind is int:
-        return Content(b"%d" % value, {})  # type: ignore[str-bytes-safe]
+        return Content(b"%d" % value, {})
     arrays: dict[str, Array] = {}
     return Content(_write(value, where, arrays, 0).encode("ascii"), arrays)
 
@@ -178,28 +178,30 @@ def array_digest(array: Array) -> str:
     return sha256(array.reshape(-1).view("u1").data if array.size else b"").hexdigest()
 
 
-def _write(value: object, where: str, arrays: dict[str, Array], depth: int) -> str:
+def _write(value: Any, where: str, arrays: dict[str, Array], depth: int) -> str:
     kind = type(value)
     if kind is float:
-        return repr(value) if math.isfinite(value) else _special_float(value)  # type: ignore[arg-type]
+        return repr(value) if math.isfinite(value) else _special_float(value)
     if kind is str:
-        return encode_basestring_ascii(value)  # type: ignore[no-any-return, arg-type]
+        return encode_basestring_ascii(value)
     if value is None:
         return "null"
     if kind is bool:
         return "true" if value else "false"
     if kind is int:
-        return int.__repr__(value)  # type: ignore[arg-type]
+        return int.__repr__(value)
     if depth >= MAX_DEPTH:
         raise UnsupportedValue(where, f"nested deeper than {MAX_DEPTH} levels", "Flatten it.")
     if kind in (list, tuple):
-        return "[" + ",".join(_write(item, f"{where}[{i}]", arrays, depth + 1) for i, item in enumerate(value)) + "]"  # type: ignore[arg-type]
+        return "[" + ",".join(_write(item, f"{where}[{i}]", arrays, depth + 1) for i, item in enumerate(value)) + "]"
     if kind is dict:
-        return write_mapping({_label(key, where): _write(item, f"{where}[{key!r}]", arrays, depth + 1) for key, item in value.items()})  # type: ignore[attr-defined]
+        return write_mapping(
+            {_label(key, where): _write(item, f"{where}[{key!r}]", arrays, depth + 1) for key, item in value.items()}
+        )
     if kind is complex:
-        return f'{{"$complex":[{_write(value.real, where, arrays, 0)},{_write(value.imag, where, arrays, 0)}]}}'  # type: ignore[attr-defined]
+        return f'{{"$complex":[{_write(value.real, where, arrays, 0)},{_write(value.imag, where, arrays, 0)}]}}'
     if kind in (bytes, bytearray):
-        return _write_bytes(value, arrays)  # type: ignore[arg-type]
+        return _write_bytes(value, arrays)
     if kind.__module__ == "numpy":
         return _write_numpy(value, where, arrays, depth)
     raise UnsupportedValue(where, _describe(value), _ADVICE)
@@ -212,8 +214,12 @@ def _write_numpy(value: Any, where: str, arrays: dict[str, Array], depth: int) -
         raise UnsupportedValue(where, _describe(value), _ADVICE)
     dtype = value.dtype
     if dtype.kind not in ARRAY_KINDS or type(value) is numpy.ma.MaskedArray:
-        raise UnsupportedValue(where, f"a NumPy array of dtype {dtype}", "Use a numeric, boolean, string or bytes dtype.")
-    if value.ndim == 0 and dtype.str in ("<i8", "<f8", "<c16", "|b1", ">i8", ">f8", ">c16") or value.ndim == 0 and dtype.kind == "U":
+        raise UnsupportedValue(
+            where, f"a NumPy array of dtype {dtype}", "Use a numeric, boolean, string or bytes dtype."
+        )
+    if (value.ndim == 0 and dtype.str in ("<i8", "<f8", "<c16", "|b1", ">i8", ">f8", ">c16")) or (
+        value.ndim == 0 and dtype.kind == "U"
+    ):
         return _write(value.item(), where, arrays, depth)
     return _keep(canonical_array(numpy.asarray(value)), arrays)
 

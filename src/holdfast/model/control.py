@@ -50,7 +50,9 @@ def known_width(item: Input) -> int | None:
     """Return the length of the outermost axis, if it is known before anything runs."""
     if isinstance(item, DataNode):
         if not item.shape:
-            raise GraphError(f"hf.map runs over {item!r}, which has no axis. Give a list or an array; for a constant, one of width 1.")
+            raise GraphError(
+                f"hf.map runs over {item!r}, which has no axis. Give a list or an array; for a constant, one of width 1."
+            )
         return item.shape[0]
     if isinstance(item, (list, tuple)):
         return len(item)
@@ -75,5 +77,7 @@ def common_width(widths: Mapping[str, int]) -> int:
     wide = {label: width for label, width in widths.items() if width != 1}
     if len(set(wide.values())) > 1:
         listed = ", ".join(f"{label!r} has {width}" for label, width in sorted(wide.items()))
-        raise GraphError(f"hf.map runs over inputs of unequal widths: {listed}. Make them equal, or one of width 1 to broadcast it.")
+        raise GraphError(
+            f"hf.map runs over inputs of unequal widths: {listed}. Make them equal, or one of width 1 to broadcast it."
+        )
     return next(iter(wide.values()), 1)

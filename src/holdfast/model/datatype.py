@@ -15,7 +15,7 @@ from hashlib import file_digest
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import InvalidData, UnsupportedValue
-from holdfast.model.content import Content, array_digest, canonical_array, encode, write_token
+from holdfast.model.content import Content, array_digest, canonical_array, decode, encode, write_token
 from holdfast.model.fingerprint import Fingerprint, data_text, operation_text, uid_of
 from holdfast.model.operation import BUILT_IN_DATA
 from holdfast.model.reference import NO_PLACEHOLDERS, Input, Reference
@@ -51,10 +51,15 @@ class DataNode(Reference):
 
     __slots__ = ("arrays", "data", "datatype", "path", "shape", "uid")
 
-    free = NO_PLACEHOLDERS  # type: ignore[misc]
+    free = NO_PLACEHOLDERS
 
     def __init__(
-        self, datatype: DataType, data: str, shape: Shape = (), arrays: AbstractMapping[str, Array] = NO_ARRAYS, path: str = ""
+        self,
+        datatype: DataType,
+        data: str,
+        shape: Shape = (),
+        arrays: AbstractMapping[str, Array] = NO_ARRAYS,
+        path: str = "",
     ) -> None:
         self.datatype = datatype
         self.data = data
@@ -181,7 +186,7 @@ BY_NAME = {
 BY_DTYPE = {datatype.dtype: datatype for datatype in BY_NAME.values() if datatype.dtype}
 
 
-def as_input(value: object, where: str) -> Input:
+def as_input(value: Any, where: str) -> Input:
     """Return what stands for `value` in the input of an operation.
 
     Parameters
@@ -198,45 +203,47 @@ def as_input(value: object, where: str) -> Input:
     """
     kind = type(value)
     if kind is int:
-        if not -(2**63) <= value < 2**63:  # type: ignore[operator]
+        if not -(2**63) <= value < 2**63:
             raise InvalidData(f"{where} is {value}, which does not fit 64 bits. Pass it as a string, or as parts.")
-        return DataNode(Integer64, int.__repr__(value))  # type: ignore[arg-type]
+        return DataNode(Integer64, int.__repr__(value))
     if isinstance(value, Reference):
         return value
     if kind is list or kind is tuple:
-        return [as_input(item, f"{where}[{index}]") for index, item in enumerate(value)]  # type: ignore[arg-type, var-annotated]
+        return [as_input(item, f"{where}[{index}]") for index, item in enumerate(value)]
     if kind is dict:
-        return {_label(key, where): as_input(item, f"{where}[{key!r}]") for key, item in value.items()}  # type: ignore[attr-defined]
+        return {_label(key, where): as_input(item, f"{where}[{key!r}]") for key, item in value.items()}
     return constant(value, where)
 
 
-def constant(value: object, where: str) -> DataNode:
+def constant(value: Any, where: str) -> DataNode:
     """Return the data node for a scalar or an array."""
     content = encode(value, where)
     scalar = _SCALARS.get(type(value))
     if scalar is not None:
         return DataNode(scalar, content.text.decode("ascii"), (), content.arrays)
     if not content.arrays:  # a NumPy scalar that has become a plain number or string
-        return constant(json.loads(content.text) if b"$" not in content.text else value.item(), where)  # type: ignore[attr-defined]
+        return constant(json.loads(content.text) if b"$" not in content.text else value.item(), where)
     ((_, array),) = content.arrays.items()
     datatype = String if array.dtype.kind == "U" else BY_DTYPE.get(array.dtype.str)
     if datatype is None:
-        raise UnsupportedValue(where, f"an array of dtype {array.dtype}", "Convert it to a numeric, boolean or string dtype.")
+        raise UnsupportedValue(
+            where, f"an array of dtype {array.dtype}", "Convert it to a numeric, boolean or string dtype."
+        )
     return _array_node(datatype, array)
 
 
-def pack(items: list[object]) -> DataNode | None:
+def pack(items: list[Any]) -> DataNode | None:
     """Return one array node for a list of alike plain scalars, each of which an operation would receive as it is; else None."""
     kinds = set(map(type, items))
     if len(kinds) != 1 or not kinds <= {int, float, bool, str}:
         return None
-    if kinds == {int} and not (-(2**63) <= min(items) and max(items) < 2**63):  # type: ignore[type-var, operator]
+    if kinds == {int} and not (min(items) >= -(2**63) and max(items) < 2**63):
         return None
-    if kinds == {str} and any(item.endswith("\0") for item in items):  # type: ignore[attr-defined]
+    if kinds == {str} and any(item.endswith("\0") for item in items):
         return None
     import numpy
 
-    return constant(numpy.array(items), "a list")  # type: ignore[return-value]
+    return constant(numpy.array(items), "a list")
 
 
 def parse_record(text: str) -> dict[str, Any]:
@@ -259,13 +266,17 @@ def parse_record(text: str) -> dict[str, Any]:
         raise InvalidData(f"The record is a {type(record).__name__}, expected an object.")
     for member, kind in (("operation", list), ("input", dict), ("depends", list)):
         if not isinstance(record.get(member), kind):
-            raise InvalidData(f"The record's {member!r} is {record.get(member, 'missing')!r}, expected a JSON {kind.__name__}.")
+            raise InvalidData(
+                f"The record's {member!r} is {record.get(member, 'missing')!r}, expected a JSON {kind.__name__}."
+            )
     return record
 
 
 def data_from_record(record: AbstractMapping[str, Any]) -> DataNode:
     """Return the data node of a parsed record; InvalidData names the member that is wrong."""
-    datatype = BY_NAME.get(tuple(record["operation"])) if all(isinstance(part, str) for part in record["operation"]) else None
+    datatype = (
+        BY_NAME.get(tuple(record["operation"])) if all(isinstance(part, str) for part in record["operation"]) else None
+    )
     if datatype is None:
         raise InvalidData(f"The record's 'operation' is {record['operation']!r}, which is no built-in data type.")
     if record["depends"]:
@@ -301,26 +312,35 @@ def _typed_array(datatype: DataType, data: Any, where: str) -> DataNode:
     if isinstance(data, (numpy.ndarray, numpy.generic)):
         shape, given = data.shape, data.tolist()
         if data.size and data.dtype.kind not in _KINDS[_kind(datatype)]:
-            raise InvalidData(f"{where} has dtype {data.dtype}, which does not fit {datatype}. Convert it yourself if that is meant.")
+            raise InvalidData(
+                f"{where} has dtype {data.dtype}, which does not fit {datatype}. Convert it yourself if that is meant."
+            )
     else:
         shape, given = nested_shape(data, where), data
         _check_elements(datatype, given, where)
     try:
-        array = numpy.array(given if datatype is not String else given or "", dtype=datatype.dtype or "U").reshape(shape)
+        array = numpy.array(given if datatype is not String else given or "", dtype=datatype.dtype or "U").reshape(
+            shape
+        )
     except (OverflowError, ValueError, TypeError) as error:
         raise InvalidData(f"{where} does not fit {datatype}: {error}.") from None
     if not shape:
-        return DataNode(datatype, encode(array.item() if datatype.dtype else given, where).text.decode("ascii")) if datatype.scope in _PLAIN else _array_node(datatype, canonical_array(array))
+        return (
+            DataNode(datatype, encode(array.item() if datatype.dtype else given, where).text.decode("ascii"))
+            if datatype.scope in _PLAIN
+            else _array_node(datatype, canonical_array(array))
+        )
     return _array_node(datatype, canonical_array(array))
 
 
 def _array_node(datatype: DataType, array: Array) -> DataNode:
     digest = array_digest(array)
     written_out = array.size <= ELEMENTS_IN_RECORD and (array.size > 0 or array.ndim == 1) and array.ndim > 0
-    if written_out:
-        data = encode(array.tolist()).text.decode("ascii")
-    else:
-        data = write_token(array.dtype.str, array.shape, digest)
+    data = (
+        encode(array.tolist()).text.decode("ascii")
+        if written_out
+        else write_token(array.dtype.str, array.shape, digest)
+    )
     return DataNode(datatype, data, array.shape, {digest: array})
 
 
@@ -347,7 +367,14 @@ _PLAIN = {Integer64.scope, Float64.scope, Complex128.scope, Boolean.scope, Strin
 _KINDS = {"i": "iu", "u": "iu", "f": "f", "c": "fc", "b": "b", "U": "U"}
 """Which NumPy kinds an array may have, by the kind of the data type."""
 
-_ELEMENTS: dict[str, tuple[type, ...]] = {"i": (int,), "u": (int,), "f": (float, int), "c": (complex, float, int), "b": (bool,), "U": (str,)}
+_ELEMENTS: dict[str, tuple[type, ...]] = {
+    "i": (int,),
+    "u": (int,),
+    "f": (float, int),
+    "c": (complex, float, int),
+    "b": (bool,),
+    "U": (str,),
+}
 
 
 def _kind(datatype: DataType) -> str:
@@ -378,14 +405,18 @@ def _restore(data: Any, datatype: DataType) -> Any:
         if key == "$file" and datatype is File:
             return tuple(inner)
         if key == "$array":
-            raise InvalidData("The record names its data by digest only. Load it through a working directory that holds the data.")
+            raise InvalidData(
+                "The record names its data by digest only. Load it through a working directory that holds the data."
+            )
         if key.startswith("$"):
-            from holdfast.model.content import decode
-
-            return decode(json.dumps(data).encode("ascii"), lambda digest: None)  # type: ignore[arg-type, return-value]
+            return decode(json.dumps(data).encode("ascii"), _refuse_array)
     if isinstance(data, dict):
         return {label: _restore(item, datatype) for label, item in data.items()}
     return data
+
+
+def _refuse_array(digest: str) -> Any:
+    raise InvalidData(f"The record names the array {digest} by digest only.")
 
 
 def _label(key: object, where: str) -> str:

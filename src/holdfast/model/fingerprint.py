@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from json.encoder import encode_basestring_ascii
 from typing import Any
@@ -69,7 +70,8 @@ def node_text(operation: str, inputs: str, depends: Iterable[str]) -> str:
     return f'{{"depends":[{listed}],"input":{inputs},"operation":{operation}}}'
 
 
-def operation_text(scope: Iterable[str]) -> str:
+@lru_cache(maxsize=4096)
+def operation_text(scope: tuple[str, ...]) -> str:
     """Return the JSON text of an operation identifier."""
     return "[" + ",".join(map(encode_basestring_ascii, scope)) + "]"
 
@@ -79,7 +81,8 @@ def uid_of(text: str) -> str:
     return sha256(text.encode("ascii")).hexdigest()
 
 
-def call_prefix(operation: str, depends: Iterable[str]) -> bytes:
+@lru_cache(maxsize=4096)
+def call_prefix(operation: str, depends: tuple[str, ...]) -> bytes:
     """Return the bytes that all call keys of one operation and implementation begin with."""
     listed = ",".join(f'"{uid}"' for uid in sorted(depends))
     return f'{{"depends":[{listed}],"operation":{operation},"arguments":'.encode("ascii")

@@ -31,7 +31,9 @@ class Node(Reference):
 
     __slots__ = ("code", "depends", "free", "inputs", "scope", "uid")
 
-    def __init__(self, scope: tuple[str, ...], inputs: Mapping[str, Input], depends: tuple[str, ...] = (), code: Any = None) -> None:
+    def __init__(
+        self, scope: tuple[str, ...], inputs: Mapping[str, Input], depends: tuple[str, ...] = (), code: Any = None
+    ) -> None:
         self.scope = scope
         self.inputs = inputs
         self.depends = depends
@@ -102,7 +104,7 @@ class CommittedNode(Reference):
 
     __slots__ = ("uid",)
 
-    free = NO_PLACEHOLDERS  # type: ignore[misc]
+    free = NO_PLACEHOLDERS
 
     def __init__(self, uid: str) -> None:
         self.uid = uid

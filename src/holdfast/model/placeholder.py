@@ -6,6 +6,8 @@ the placeholder belongs to, so that the hole of an inner graph is never taken fo
 
 from __future__ import annotations
 
+from typing import Any
+
 from holdfast.errors import GraphError
 from holdfast.model.fingerprint import compact_json, data_text, operation_text, uid_of
 from holdfast.model.operation import BUILT_IN
@@ -35,13 +37,11 @@ class Placeholder(Reference):
 
     __slots__ = ("datatype", "free", "level", "name", "shape", "uid")
 
-    def __init__(
-        self, name: str, datatype: object = None, shape: OpenShape | None = None, *, level: int = 0
-    ) -> None:
+    def __init__(self, name: str, datatype: Any = None, shape: OpenShape | None = None, *, level: int = 0) -> None:
         if not isinstance(name, str) or not name:
             raise GraphError(f"{name!r} is no name of a placeholder. Use a string.")
         self.name = name
-        self.datatype: tuple[str, ...] | None = getattr(datatype, "scope", datatype)  # type: ignore[assignment]
+        self.datatype: tuple[str, ...] | None = getattr(datatype, "scope", datatype)
         self.shape = None if shape is None else tuple(shape)
         self.level = level
         self.uid = uid_of(data_text(operation_text(PLACEHOLDER), compact_json(self.data)))

@@ -82,21 +82,13 @@ class Reference:
 class Part(Reference):
     """A part of an output: `node["label"]`, `node[3]`, `node["label"][3]`."""
 
-    __slots__ = ("path", "source")
+    __slots__ = ("free", "path", "source", "uid")
 
     def __init__(self, source: Reference, path: tuple[Subscript, ...]) -> None:
         self.source = source
         self.path = path
-
-    @property
-    def uid(self) -> str:  # type: ignore[override]
-        """The uid of the node that this is a part of."""
-        return self.source.uid
-
-    @property
-    def free(self) -> frozenset[Placeholder]:  # type: ignore[override]
-        """Placeholders that must be bound before this can be computed."""
-        return self.source.free
+        self.uid = source.uid
+        self.free = source.free
 
     @property
     def text(self) -> str:
@@ -118,17 +110,25 @@ def check_subscript(subscript: object) -> Subscript:
     if isinstance(subscript, str) and subscript:
         return subscript
     if isinstance(subscript, (bool, str, slice, tuple)) or not hasattr(subscript, "__index__"):
-        raise GraphError(f"{subscript!r} is no subscript of a node. Use a label or an index; for a slice write an operation.")
-    index = operator.index(subscript)  # type: ignore[arg-type]
+        raise GraphError(
+            f"{subscript!r} is no subscript of a node. Use a label or an index; for a slice write an operation."
+        )
+    index = operator.index(subscript)
     if index < 0:
-        raise GraphError(f"{index} is no subscript of a node: its length is not known yet. Count from 0, or write an operation.")
+        raise GraphError(
+            f"{index} is no subscript of a node: its length is not known yet. Count from 0, or write an operation."
+        )
     return index
 
 
 def write_path(path: tuple[Subscript, ...]) -> str:
     """Return subscripts as they are written behind a uid."""
     return "".join(
-        f"[{step}]" if isinstance(step, int) else f".{step}" if _NAME.match(step) else f"[{encode_basestring_ascii(step)}]"
+        f"[{step}]"
+        if isinstance(step, int)
+        else f".{step}"
+        if _NAME.match(step)
+        else f"[{encode_basestring_ascii(step)}]"
         for step in path
     )
 
@@ -178,7 +178,11 @@ def write_input(item: Input) -> str:
         text = item.text
         return f'"{text}"' if len(text) == 64 else encode_basestring_ascii(text)
     if isinstance(item, Mapping):
-        return "{" + ",".join(f"{encode_basestring_ascii(label)}:{write_input(item[label])}" for label in sorted(item)) + "}"
+        return (
+            "{"
+            + ",".join(f"{encode_basestring_ascii(label)}:{write_input(item[label])}" for label in sorted(item))
+            + "}"
+        )
     return "[" + ",".join(map(write_input, item)) + "]"
 
 
@@ -198,7 +202,7 @@ def select(item: Input, path: tuple[Subscript, ...]) -> Input:
         if isinstance(item, Mapping):
             if step not in item:
                 raise GraphError(f"There is no label {step!r} here; there is: {', '.join(map(repr, sorted(item)))}.")
-            item = item[step]  # type: ignore[index]
+            item = item[str(step)]
         elif isinstance(step, int) and step < len(item):
             item = item[step]
         else:

@@ -41,7 +41,9 @@ def nested_shape(data: object, where: str) -> Shape:
     for index, item in enumerate(data[1:], start=1):
         found = nested_shape(item, f"{where}[{index}]")
         if found != inner:
-            raise InvalidData(f"{where} is ragged: {where}[0] has shape {inner}, {where}[{index}] has {found}. Make them equal.")
+            raise InvalidData(
+                f"{where} is ragged: {where}[0] has shape {inner}, {where}[{index}] has {found}. Make them equal."
+            )
     return (len(data), *inner)
 
 

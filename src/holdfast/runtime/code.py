@@ -1,7 +1,8 @@
-"""Name the function of an operation so that a worker finds it: by module and name where it can be imported there, else by value.
+"""Say how a worker finds the function of an operation: by module and name if it can import it, else by value.
 
-By value travel the functions of scripts, notebooks and the CLI's scripts, lambdas, closures, and those of modules that a worker could
-not import. Never decides identity: that is the implementation's fingerprint, whatever the way of travel.
+By value travel the functions of scripts, notebooks and the CLI's scripts, lambdas, closures, and those of modules
+that a worker could not import. Never decides identity: that is the implementation's fingerprint, whatever the way of
+travel.
 
 State: the functions loaded lately in this process, by `Code`.
 """
@@ -75,7 +76,9 @@ def describe(
     if reference is not None:
         return Code(name, *reference, b"", labels)
     if by_value is False:
-        raise UnstableCode(f"The function of operation {name} cannot be imported by a worker. Move it to the top level of a module.")
+        raise UnstableCode(
+            f"The function of operation {name} cannot be imported by a worker. Move it to the top level of a module."
+        )
     with_module = bool(by_value) or not _is_importable(getattr(function, "__module__", None) or "")
     return Code(name, "", "", _pickle(function, name, with_module=with_module), labels)
 
@@ -152,7 +155,11 @@ def _find_spec(name: str) -> ModuleSpec | None:
         try:
             answers = (find(".".join(parts[:count]), path) for find in finders if find is not None)
             spec = next((answer for answer in answers if answer is not None), None)
-            path = None if spec is None or spec.submodule_search_locations is None else list(spec.submodule_search_locations)
+            path = (
+                None
+                if spec is None or spec.submodule_search_locations is None
+                else list(spec.submodule_search_locations)
+            )
         except (ImportError, AttributeError, KeyError):  # a namespace package whose parent is no true package
             return None
         if spec is None:
@@ -167,10 +174,9 @@ def _pickle(function: Function, name: str, *, with_module: bool) -> bytes:
         try:
             return cloudpickle.dumps((function, _unfiled_sources(function)))  # type: ignore[no-any-return]
         except Exception as error:
-            culprit = _find_culprit(function)
-            raise UnstableCode(
-                f"Operation {name} cannot be sent to a worker: {culprit or 'its function'} cannot be pickled ({error}). {_ADVICE}"
-            ) from error
+            culprit = _find_culprit(function) or "its function"
+            message = f"Operation {name} cannot be sent to a worker: {culprit} cannot be pickled ({error}). {_ADVICE}"
+            raise UnstableCode(message) from error
 
 
 @contextmanager

@@ -55,7 +55,10 @@ def call_row(outcome: Finished, store: bytes | None) -> CallRow:
 
 def array_rows(outcome: Finished) -> list[ArrayRow]:
     """Return the rows of its arrays; those of a staged store come when it is published."""
-    return [ArrayRow(bytes.fromhex(digest), array.dtype, array.shape, data=array.data) for digest, array in outcome.arrays.items()]
+    return [
+        ArrayRow(bytes.fromhex(digest), array.dtype, array.shape, data=array.data)
+        for digest, array in outcome.arrays.items()
+    ]
 
 
 def composite_rows(contents: Contents, text: bytes, places: Places, key: bytes, uid: str) -> tuple[list[Row], str]:
@@ -75,7 +78,10 @@ def composite_rows(contents: Contents, text: bytes, places: Places, key: bytes, 
     digest = sha256(text).digest()
     rows, arrays = _new_arrays(contents, text, places)
     if len(text) + sum(array.nbytes for array in arrays.values()) <= INLINE_LIMIT:
-        rows += [ArrayRow(bytes.fromhex(name), array.dtype.str, array.shape, data=array.tobytes()) for name, array in arrays.items()]
+        rows += [
+            ArrayRow(bytes.fromhex(name), array.dtype.str, array.shape, data=array.tobytes())
+            for name, array in arrays.items()
+        ]
         return [*rows, CallRow(key, digest, text, None, 0.0)], ""
     staged = contents.stage(Content(text, arrays))
     kept = text if len(text) <= INLINE_LIMIT else None

@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import InvalidData, NotFound, StoreDamaged
-from holdfast.model.content import Content, array_digest, array_digests, array_token, decode, encode, write_mapping, write_token
+from holdfast.model.content import (
+    Content,
+    array_digest,
+    array_digests,
+    array_token,
+    decode,
+    encode,
+    write_mapping,
+    write_token,
+)
 from holdfast.model.datatype import DataNode
 from holdfast.model.fingerprint import compact_json
 from holdfast.model.reference import Input, Part, Reference, Subscript, write_path
@@ -84,7 +93,9 @@ class Contents:
         if row.text is not None:
             return row.text
         if row.store is None:
-            raise StoreDamaged(f"The catalog names neither value nor store for call {row.call_key.hex()}. Run: holdfast verify")
+            raise StoreDamaged(
+                f"The catalog names neither value nor store for call {row.call_key.hex()}. Run: holdfast verify"
+            )
         return read_text(self._workdir, row.store.hex())
 
     def load(self, uids: Sequence[str]) -> None:
@@ -148,7 +159,9 @@ class Contents:
         if found is None:
             row = self._catalog.find_arrays([bytes.fromhex(digest)]).get(bytes.fromhex(digest))
             if row is None:
-                raise StoreDamaged(f"The catalog does not know the array {digest}, which a result names. Run: holdfast verify")
+                raise StoreDamaged(
+                    f"The catalog does not know the array {digest}, which a result names. Run: holdfast verify"
+                )
             found = self._from_row(row)
             self._sources.keep(digest, found, len(row.data or b"") + 200)
         return found
@@ -267,17 +280,6 @@ class Contents:
         return write_token(dtype, (len(tokens), *shape), digest, stacked=True).encode("ascii")
 
 
-def finished_rows(outcome: Finished, store: bytes | None) -> list[CallRow | ArrayRow]:
-    """Return the rows that make a finished call durable; arrays of a staged store are added when it is published."""
-    large = store is not None and not outcome.text
-    rows: list[CallRow | ArrayRow] = [
-        CallRow(outcome.key, outcome.digest, None if large else outcome.text, store, outcome.seconds)
-    ]
-    for digest, array in outcome.arrays.items():
-        rows.append(ArrayRow(bytes.fromhex(digest), array.dtype, array.shape, data=array.data))
-    return rows
-
-
 def _text_of_data(node: DataNode, places: Places) -> bytes:
     content = node.content
     if node.path:
@@ -296,7 +298,9 @@ def _element(array: Array, source: ArraySource, index: int, places: Places) -> b
         places.update({digest: InMemory(kept) for digest, kept in content.arrays.items()})
         return content.text
     digest = array_digest(row)
-    places[digest] = Stored(source.path, source.format, (*source.part, index)) if isinstance(source, Stored) else InMemory(row)
+    places[digest] = (
+        Stored(source.path, source.format, (*source.part, index)) if isinstance(source, Stored) else InMemory(row)
+    )
     return write_token(row.dtype.str, row.shape, digest).encode("ascii")
 
 
@@ -305,7 +309,7 @@ def _gather_numbers(listed: bytes) -> Content:
     kinds = set(map(type, values))
     if len(kinds) != 1 or not kinds <= {int, float, bool, complex}:
         return Content(listed, {})
-    if kinds == {int} and not (-(2**63) <= min(values) and max(values) < 2**63):
+    if kinds == {int} and not (min(values) >= -(2**63) and max(values) < 2**63):
         return Content(listed, {})
     import numpy
 

@@ -49,7 +49,9 @@ class WorkerContext:
     42
     """
 
-    def __init__(self, working_directory: str | os.PathLike[str] = ".", *, engine: Any = "in_process", workers: int | None = None) -> None:
+    def __init__(
+        self, working_directory: str | os.PathLike[str] = ".", *, engine: Any = "in_process", workers: int | None = None
+    ) -> None:
         self._workdir = open_workdir(working_directory)
         self._engine = engine
         self._workers = workers
@@ -101,7 +103,9 @@ class WorkerContext:
             self.add_node(node)
             return node
         if node not in self._nodes:
-            raise NotFound(f"No node {node} was added to the context of {self.working_directory}. Use add_node(node) first.")
+            raise NotFound(
+                f"No node {node} was added to the context of {self.working_directory}. Use add_node(node) first."
+            )
         return self._nodes[node]
 
     def _open_session(self) -> Session:

@@ -32,6 +32,9 @@ ATTEMPTS = 4
 class Consumer(Protocol):
     """Whoever needs the outcome of a call: a node, or an ensemble on behalf of a member."""
 
+    def store_uid(self, index: int) -> str:
+        """Return the name that a store for the result has."""
+
     def started(self, index: int) -> None:
         """Take note that the call is with the engine."""
 
@@ -119,6 +122,8 @@ class Dispatcher:
 
     def take(self, report: Report) -> list[tuple[Pending, Finished | Failed]]:
         """Return the calls that a report settles; lost ones are queued again."""
+        if report.ticket not in self._jobs:  # it was forgotten
+            return []
         queue, pendings = self._jobs.pop(report.ticket)
         settled: list[tuple[Pending, Finished | Failed]] = []
         for pending, outcome in zip(pendings, report.outcomes, strict=True):
@@ -128,10 +133,11 @@ class Dispatcher:
                 settled.append((pending, final))
         return settled
 
-    def take_back(self, job: Job) -> None:
-        """Queue again the calls of a job whose submission was interrupted."""
-        queue, pendings = self._jobs.pop(job.ticket)
-        queue.waiting.extendleft(reversed(pendings))
+    def forget(self) -> None:
+        """Drop everything that is queued or under way; reports that still come are ignored."""
+        self._queues.clear()
+        self._pending.clear()
+        self._jobs.clear()
 
     def _judge(self, queue: Queue, pending: Pending, outcome: Outcome) -> Finished | Failed | None:
         if not isinstance(outcome, Lost):
@@ -143,7 +149,9 @@ class Dispatcher:
         if pending.attempts < ATTEMPTS:
             queue.waiting.appendleft(pending)
             return None
-        return Failed(pending.call.key, "EngineFailure", f"its worker was lost {ATTEMPTS} times; last: {outcome.reason}", "")
+        return Failed(
+            pending.call.key, "EngineFailure", f"its worker was lost {ATTEMPTS} times; last: {outcome.reason}", ""
+        )
 
     def _longest(self) -> Queue | None:
         queue = max(self._queues.values(), key=lambda queue: len(queue.waiting), default=None)
@@ -157,7 +165,9 @@ class Dispatcher:
             job = self._job(queue, pendings)
         except HoldfastError as error:
             kind, reason = type(error).__name__, str(error)
-            self._report(Report(self._tickets, tuple(Failed(pending.call.key, kind, reason, "") for pending in pendings)))
+            self._report(
+                Report(self._tickets, tuple(Failed(pending.call.key, kind, reason, "") for pending in pendings))
+            )
             return None
         for pending in pendings:
             for consumer, index in pending.consumers:
@@ -168,7 +178,10 @@ class Dispatcher:
         if queue.code is None:
             operation = queue.operation
             queue.code = describe(
-                operation.function, str(operation.name), positional=operation.positional, in_memory=self._engine.shares_memory
+                operation.function,
+                str(operation.name),
+                positional=operation.positional,
+                in_memory=self._engine.shares_memory,
             )
         sources: Places = {}
         for pending in pendings:

@@ -16,9 +16,10 @@ from holdfast.errors import HoldfastError
 from holdfast.model.binding import bind
 from holdfast.model.content import write_mapping
 from holdfast.model.control import common_width
-from holdfast.model.fingerprint import call_key, node_text, operation_text, uid_of
+from holdfast.model.fingerprint import call_key, call_prefix, node_text, operation_text, uid_of
 from holdfast.model.graph import Graph, only_call
 from holdfast.model.node import Node
+from holdfast.model.operation import BUILT_IN
 from holdfast.model.placeholder import Placeholder
 from holdfast.model.reference import Input, Part, Reference, select, write_input
 from holdfast.runtime.contents import Places
@@ -27,6 +28,9 @@ from holdfast.runtime.task import Failure, Task, failure_of
 
 if TYPE_CHECKING:
     from holdfast.runtime.scheduler import Scheduler
+
+MEMBER = (BUILT_IN, "member")
+"""What the call keys of members are made with whose body is a graph."""
 
 BLOCK = 4096
 """Members that are looked up with one query."""
@@ -87,13 +91,10 @@ class EnsembleRun:
             self._fail_member(index, self._member_failure(index, outcome))
         else:
             self.scheduler.counts.done += 1
-            if outcome.staged:
-                self._has_staged = True
-            else:
-                self.scheduler.note_member_arrays(outcome.arrays)
+            self._has_staged |= bool(outcome.staged)
             self._keep(index, outcome.text)
 
-    def member_uid(self, index: int) -> str:
+    def store_uid(self, index: int) -> str:
         """Return the uid of a member that is a single call, under which its store is named."""
         assert self._single is not None
         call, inputs = self._single
@@ -115,7 +116,7 @@ class EnsembleRun:
         arguments = list(self._arguments(first, last))
         prefix = self._prefix()
         keys = [call_key(prefix, text) for text in arguments]
-        found = self.scheduler.find_calls(keys)
+        found = self.scheduler.ledger.find_calls(keys)
         for index, key, text in zip(range(first, last), keys, arguments, strict=True):
             row = found.get(key)
             if row is not None:
@@ -130,8 +131,8 @@ class EnsembleRun:
     def _prefix(self) -> bytes:
         if self._single is not None:
             call, _ = self._single
-            return self.scheduler.prefix(call.scope, call.depends)
-        return self.scheduler.prefix(("holdfast", "member"), (self._body.uid,))
+            return call_prefix(operation_text(call.scope), call.depends)
+        return call_prefix(operation_text(MEMBER), (self._body.uid,))
 
     def _arguments(self, first: int, last: int) -> Iterator[bytes]:
         """Yield the arguments of each member of a block as content text."""
@@ -147,10 +148,12 @@ class EnsembleRun:
             yield from self._compose(direct, texts, first, last)
             return
         for index in range(first, last):
-            texts = {label: self._bound_text(item, index).decode("ascii") for label, item in inputs.items()}
-            yield write_mapping(texts).encode("ascii")
+            bound = {label: self._bound_text(item, index).decode("ascii") for label, item in inputs.items()}
+            yield write_mapping(bound).encode("ascii")
 
-    def _compose(self, direct: Mapping[str, str], constant: Mapping[str, bytes], first: int, last: int) -> Iterator[bytes]:
+    def _compose(
+        self, direct: Mapping[str, str], constant: Mapping[str, bytes], first: int, last: int
+    ) -> Iterator[bytes]:
         """Join prepared pieces: the label of each argument and its element or constant."""
         columns: list[list[bytes]] = []
         pieces: list[bytes] = []
@@ -175,7 +178,9 @@ class EnsembleRun:
         if isinstance(item, Reference):
             return contents.text_of(item, self._places)
         if isinstance(item, Mapping):
-            return write_mapping({label: self._bound_text(member, index).decode("ascii") for label, member in item.items()}).encode("ascii")
+            return write_mapping(
+                {label: self._bound_text(member, index).decode("ascii") for label, member in item.items()}
+            ).encode("ascii")
         return b"[" + b",".join(self._bound_text(member, index) for member in item) + b"]"
 
     def _element(self, name: str, index: int) -> bytes:
@@ -215,7 +220,9 @@ class EnsembleRun:
         self._under_way += 1
         values = {name: self._reference(name, index) for name in self._over}
         output = bind(self._body, values)
-        self.scheduler.require(output, self.scheduler.wait(lambda failure: self._member_computed(index, key, output, failure)))
+        self.scheduler.require(
+            output, self.scheduler.wait(lambda failure: self._member_computed(index, key, output, failure))
+        )
 
     def _member_computed(self, index: int, key: bytes, output: Input, failure: Failure | None) -> None:
         self._under_way -= 1
@@ -230,7 +237,7 @@ class EnsembleRun:
             self._fail_member(index, Failure(self._node.name, name, "", type(error).__name__, str(error)))
             return
         self._places.update(places)
-        self.scheduler.commit_value(text, places, key, key.hex())
+        self.scheduler.ledger.add_value(text, places, key, key.hex())
         self.scheduler.counts.done += 1
         self._keep(index, text)
 
@@ -259,7 +266,7 @@ class EnsembleRun:
             first = self._failures[min(self._failures)]
             self.scheduler.fail(self.task, replace(first, others=len(self._failures) - 1), row=True)
         elif self._has_staged:
-            self.scheduler.resume_when_durable(self._finish)
+            self.scheduler.ledger.resume(self._finish)
         else:
             self._finish()
 
@@ -268,13 +275,13 @@ class EnsembleRun:
             texts = [self._texts[index] or self._text_from_store(index) for index in range(len(self._texts))]
             text = self.scheduler.contents.gather(texts, self._places)
             self._texts, self._elements = [], {}
-            self.scheduler.finish(self.task, text, self._places, self.task.key)
+            self.scheduler.finish(self.task, text, self._places)
         except (HoldfastError, OSError) as error:
             self._give_up(error)
 
     def _text_from_store(self, index: int) -> bytes:
         key = call_key(self._prefix(), next(self._arguments(index, index + 1)))
-        return self.scheduler.contents.read_call(self.scheduler.find_calls([key])[key])
+        return self.scheduler.contents.read_call(self.scheduler.ledger.find_calls([key])[key])
 
     def _give_up(self, error: Exception) -> None:
         self._next = len(self._texts)

@@ -91,7 +91,7 @@ class LoopRun:
         """Compute the state after the next round."""
         self._allowed = max(self._allowed, self.number + 1)
         if self._return_to(self.number + 1):
-            self.scheduler.commit_rows([RoundRow(self._allowed_key, self.number, "")])
+            self.scheduler.ledger.add_rows([RoundRow(self._allowed_key, self.number, "")])
             self._require([], lambda _: self._decide())
         else:
             self._require(bind(self._body, {STATE: self._state}), self._take_state)
@@ -100,18 +100,18 @@ class LoopRun:
         self.number += 1
         places: Places = {}
         self.scheduler.contents.text_of(output, places)  # every part that the state names exists
-        self.scheduler.keep_constants(output)
+        self.scheduler.ledger.add_constants(output)
         state = write_input(output)
         rows = [RoundRow(self._rounds_key, self.number, state), RoundRow(self._allowed_key, self.number, "")]
-        self.scheduler.commit_rows(rows)
-        self.scheduler.tell_durable(RoundDone(self._node.uid, self._node.name, self.number))
+        self.scheduler.ledger.add_rows(rows)
+        self.scheduler.ledger.tell(RoundDone(self._node.uid, self._node.name, self.number))
         self._state = _without_history(output)
         self._decide()
 
     def _finish(self) -> None:
         places: Places = {}
         text = self.scheduler.contents.text_of(self._state, places)
-        self.scheduler.finish(self.task, text, places, self.task.key)
+        self.scheduler.finish(self.task, text, places)
 
     def _require(self, output: Input, then: Any) -> None:
         """Go on with `then` when `output` is computed; fail the loop if it cannot be."""

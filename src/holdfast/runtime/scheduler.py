@@ -1,43 +1,40 @@
 """Decide what happens next: the one loop of a session.
 
-The loop sleeps on one queue; engines, the committing thread and requests put events there. It looks results up in batches, hands what
-is missing to the dispatcher, expands loops and ensembles, and tells what happened only after it is durable. It runs in one thread at a
-time: in its own for engines that work elsewhere, in the caller's for the in-process engine.
+The loop sleeps on one queue; engines, the committing thread and requests put what happens there. It looks results up in batches, hands
+what is missing to the dispatcher, expands loops and ensembles, and tells what happened only after it is durable. It runs in one thread at
+a time: in its own for engines that work elsewhere, in the caller's for the in-process engine.
 
-State: the tasks of all nodes that are not settled, those to look up, those ready to run, the waits and ensembles that may go on, what this
-turn will commit, the calls whose results are not durable yet, the implementations seen, and the counts.
+State: the tasks of all nodes that are not settled, those to look up, those ready to run, the waits and ensembles that may go on, how
+many requests there were, the counts, and the error that broke it, if one did.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING
 
-from holdfast.errors import GraphError, HoldfastError
-from holdfast.model.content import array_digests
+from holdfast.errors import HoldfastError, SessionClosed
 from holdfast.model.control import GATHER, MAP, WHILE_LOOP
-from holdfast.model.datatype import DataNode, File
 from holdfast.model.fingerprint import call_key, call_prefix, operation_text
 from holdfast.model.graph import Graph
 from holdfast.model.lifecycle import NodeState
-from holdfast.model.node import Node
+from holdfast.model.node import CommittedNode, Node
 from holdfast.model.reference import Input, Part, Reference, references
-from holdfast.runtime.commitment import Commitment, array_rows, call_row, composite_rows
+from holdfast.runtime.commitment import Commitment
 from holdfast.runtime.contents import Contents, Places
-from holdfast.runtime.dispatch import Dispatcher
+from holdfast.runtime.dispatch import Dispatcher, Pending
 from holdfast.runtime.ensemble import EnsembleRun
-from holdfast.runtime.events import CodeChanged, Counts, Event, NodeDone, NodeFailed, NodeStarted
+from holdfast.runtime.events import Counts, Event, NodeDone, NodeFailed, NodeStarted
 from holdfast.runtime.iteration import LoopRun
-from holdfast.runtime.job import ArraySource, Call, Failed, Finished, Job, Report, Stack
-from holdfast.runtime.task import Failure, Task, Wait, Waiter, failure_of, lower
+from holdfast.runtime.job import Call, Failed, Finished, Job, Report
+from holdfast.runtime.ledger import Ledger
+from holdfast.runtime.nodecall import NodeCall
+from holdfast.runtime.task import Failure, Task, Wait, Waiter, lower
 from holdfast.storage.catalog import Catalog
-from holdfast.storage.commit import GroupCommit
-from holdfast.storage.rows import CallRow, FailureRow, ImplementationRow, NodeRow, Row
+from holdfast.storage.rows import CallRow
 
-if TYPE_CHECKING:
-    from holdfast.runtime.dispatch import Pending
+_INTERRUPTED = "It was stopped before the result was there. Ask again; what is finished is kept."
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +44,6 @@ class Request:
     items: tuple[Input, ...]
     settled: Callable[[Failure | None], None]
     """Called when all are durable or failed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """A group is durable."""
-
-    commitment: Commitment
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,47 +58,35 @@ class Stop:
     """The loop is to end."""
 
 
-Happening = Request | Report | Committed | Broken | Stop
-
-
-@dataclass(slots=True)
-class Prefixes:
-    """What the call keys of an operation and implementation begin with, by both."""
-
-    known: dict[tuple[tuple[str, ...], tuple[str, ...]], bytes] = field(default_factory=dict)
-
-    def of(self, scope: tuple[str, ...], depends: tuple[str, ...]) -> bytes:
-        """Return the prefix."""
-        found = self.known.get((scope, depends))
-        if found is None:
-            found = self.known[scope, depends] = call_prefix(operation_text(scope), depends)
-        return found
+Happening = Request | Report | Commitment | Broken | Stop
 
 
 class Scheduler:
     """Runs what is missing for what is requested."""
 
     def __init__(
-        self, catalog: Catalog, commit: GroupCommit, contents: Contents, dispatcher: Dispatcher, inbox: SimpleQueue[Happening], tell: Callable[[Event], None]
+        self,
+        catalog: Catalog,
+        ledger: Ledger,
+        contents: Contents,
+        dispatcher: Dispatcher,
+        inbox: SimpleQueue[Happening],
+        tell: Callable[[Event], None],
     ) -> None:
         self.catalog = catalog
+        self.ledger = ledger
         self.contents = contents
         self.dispatcher = dispatcher
-        self.inbox = inbox
+        self.tell = tell
         self.counts = Counts()
         self.tasks: dict[str, Task] = {}
         self.is_stopped = False
         self.broken: Exception | None = None
-        self._commit = commit
-        self._tell = tell
-        self._prefixes = Prefixes()
+        self._inbox = inbox
         self._to_look_up: list[Task] = []
         self._ready: list[Task] = []
         self._waits: list[Wait] = []
         self._ensembles: dict[int, EnsembleRun] = {}
-        self._outgoing = Commitment()
-        self._fresh: dict[bytes, CallRow] = {}
-        self._implementations: set[tuple[str, str]] = set()
         self._requests = 0
 
     # what the loop does
@@ -116,38 +94,38 @@ class Scheduler:
     def next_happening(self, wait: float) -> Happening | None:
         """Return what happened, sleeping up to `wait` seconds if there is nothing else to do; needs no lock."""
         try:
-            return self.inbox.get_nowait()
+            return self._inbox.get_nowait()
         except Empty:
             if self.dispatcher.has_room and self.dispatcher.queued:
                 return None
-            self._commit.urge()
+            self.ledger.urge()
         try:
-            return self.inbox.get(timeout=wait)
+            return self._inbox.get(timeout=wait)
         except Empty:
             return None
 
     def turn(self, happening: Happening | None) -> list[Job]:
         """Take what has happened, do all that follows from it, and return the jobs to submit."""
-        while happening is not None:
-            self._take(happening)
-            try:
-                happening = self.inbox.get_nowait()
-            except Empty:
-                happening = None
-        while self._to_look_up or self._ready or self._waits or self._ensembles:
-            self._look_up()
-            self._advance_ready()
-            self._advance_waits()
-            self._advance_ensembles()
-        jobs = self.dispatcher.fill()
-        self._send_commitment()
+        try:
+            self._take_all(happening)
+            while self._to_look_up or self._ready or self._waits or self._ensembles:
+                self._look_up()
+                self._advance_ready()
+                self._advance_waits()
+                self._advance_ensembles()
+            jobs = self.dispatcher.fill()
+            self.ledger.send()
+        except Exception as error:  # a damaged catalog, a full disk, a bug: nobody may wait for ever
+            self._break(error)
+            return []
         self.counts.running = self.dispatcher.running
         return jobs
 
     def abandon(self) -> None:
-        """Settle everything that is under way as cancelled, at the end of a session."""
-        failure = Failure("holdfast", "", "", "SessionClosed", "The session was closed before the result was there. Ask again in a new one.")
-        self._send_commitment()
+        """Cancel everything that is under way, and commit what is finished: the session ends, or was interrupted."""
+        if self.broken is None:
+            self.ledger.send()
+        failure = Failure("holdfast", "", "", "SessionClosed", _INTERRUPTED, cause=SessionClosed(_INTERRUPTED))
         for task in list(self.tasks.values()):
             if not task.state.is_final:
                 task.failure = failure
@@ -155,24 +133,26 @@ class Scheduler:
                 self._watchers(task)
         for wait in self._waits:
             wait.then(failure)
-        while (left := self._left_over()) is not None:
-            left.settled(failure)
+        self.tasks = {uid: task for uid, task in self.tasks.items() if task.state is not NodeState.CANCELLED}
+        self._to_look_up, self._ready, self._waits, self._ensembles = [], [], [], {}
+        self.dispatcher.forget()
+        while (late := self._late_request()) is not None:
+            late.settled(failure)
 
-    def _left_over(self) -> Request | None:
-        """Return a request that came too late."""
-        try:
-            while not isinstance(happening := self.inbox.get_nowait(), Request):
-                continue
-        except Empty:
-            return None
-        return happening
+    def _take_all(self, happening: Happening | None) -> None:
+        while happening is not None:
+            self._take(happening)
+            try:
+                happening = self._inbox.get_nowait()
+            except Empty:
+                return
 
     def _take(self, happening: Happening) -> None:
         if isinstance(happening, Report):
             for pending, outcome in self.dispatcher.take(happening):
                 self._settle_call(pending, outcome)
-        elif isinstance(happening, Committed):
-            self._acknowledge(happening.commitment)
+        elif isinstance(happening, Commitment):
+            self._acknowledge(happening)
         elif isinstance(happening, Request):
             self._take_request(happening)
         elif isinstance(happening, Broken):
@@ -185,7 +165,7 @@ class Scheduler:
         watch = self.wait(request.settled)
         watch.waits = 1
         if self.broken is not None:
-            watch.failure = _store_failure(self.broken)
+            watch.failure = _breakage(self.broken)
         else:
             for item in request.items:
                 for reference in references(item):
@@ -203,7 +183,15 @@ class Scheduler:
         watch.waits += 1
         task.watchers.append(lambda settled: lower(watch, settled.failure))
 
-    # what others ask of the scheduler
+    def _late_request(self) -> Request | None:
+        try:
+            while not isinstance(happening := self._inbox.get_nowait(), Request):
+                continue
+        except Empty:
+            return None
+        return happening
+
+    # what loops, ensembles and calls ask for
 
     def require(self, item: Input, waiter: Waiter) -> None:
         """Let `waiter` proceed when all references of `item` are computed or failed; at once if they are."""
@@ -223,88 +211,26 @@ class Scheduler:
         """Return a wait that calls back from the loop."""
         return Wait(then, self._enqueue_wait)
 
-    def _enqueue_ready(self, task: Task) -> None:
-        self._ready.append(task)
+    def advance_ensemble(self, run: EnsembleRun) -> None:
+        """Let an ensemble go on in this turn."""
+        self._ensembles[id(run)] = run
 
-    def _enqueue_wait(self, wait: Wait) -> None:
-        self._waits.append(wait)
-
-    def prefix(self, scope: tuple[str, ...], depends: tuple[str, ...]) -> bytes:
-        """Return what the call keys of an operation and implementation begin with."""
-        return self._prefixes.of(scope, depends)
-
-    def find_calls(self, keys: Sequence[bytes]) -> dict[bytes, CallRow]:
-        """Return the results of calls that are durable, or will be with a commitment that is under way."""
-        found = self.catalog.find_calls(keys)
-        if self._fresh:
-            found.update({key: self._fresh[key] for key in keys if key in self._fresh})
-        return found
-
-    def commit_rows(self, rows: Iterable[Row]) -> None:
-        """Make rows durable together with, or after, everything that was computed before."""
-        self._outgoing.rows.extend(rows)
-
-    def commit_value(self, text: bytes, places: Places, key: bytes, uid: str) -> None:
-        """Make a composed value durable under a call key."""
-        rows, staged = composite_rows(self.contents, text, places, key, uid)
-        self._outgoing.rows.extend(rows)
-        if staged:
-            self._outgoing.staged.append((staged, uid))
-
-    def keep_constants(self, item: Input) -> None:
-        """Make the data nodes of an input durable, so that their uid is enough to find them."""
-        for reference in references(item):
-            source = reference.source if isinstance(reference, Part) else reference
-            if isinstance(source, DataNode):
-                if source.datatype is File:
-                    raise GraphError(f"{source!r} is part of a loop's state, which cannot hold files. Use the file in the body instead.")
-                places: Places = {}
-                text = self.contents.text_of(source, places)
-                key = call_key(self.prefix(source.datatype.scope, ()), text)
-                self.commit_value(text, places, key, source.uid)
-                self._outgoing.rows.append(NodeRow(bytes.fromhex(source.uid), key, str(source.datatype), source.fingerprint().compact_json()))
-
-    def note_member_arrays(self, arrays: Mapping[str, ArraySource]) -> None:
-        """Remember the arrays of an ensemble's member until they are durable."""
-        self.contents.note_arrays(arrays)
-        self._outgoing.arrays.extend(arrays)
-
-    def tell_durable(self, event: Event) -> None:
-        """Send an event as soon as everything committed so far is durable."""
-        self._outgoing.events.append(event)
-
-    def note_run(self, node: Node) -> None:
-        """Record the implementation of an operation that is about to run, and tell if it has changed."""
-        found, name = node.code.implementation, node.name
-        if (name, found.uid) in self._implementations:
-            return
-        self._implementations.add((name, found.uid))
-        earlier = self.catalog.latest_implementation(name)
-        if earlier is not None and earlier.uid != bytes.fromhex(found.uid):
-            changed = dict(earlier.parts).items() ^ found.parts.items()
-            self._tell(CodeChanged(name, tuple(sorted({part for part, _ in changed}))))
-        if earlier is None or earlier.uid != bytes.fromhex(found.uid):
-            self.commit_rows([ImplementationRow(bytes.fromhex(found.uid), name, found.parts)])
-
-    def finish(self, task: Task, text: bytes, places: Places, key: bytes) -> None:
+    def finish(self, task: Task, text: bytes, places: Places) -> None:
         """Give a loop, an ensemble or a gathered value its result."""
         if task.state.is_final:
             return
-        places = self._unknown(text, places)
-        self.commit_value(text, places, key, task.node.uid)
-        self._outgoing.rows.append(_node_row(task, key))
-        self.note_member_arrays(places)
-        self._compute(task, text)
+        self.ledger.add_value(text, places, task.key, task.node.uid)
+        self.ledger.add_node(task, task.key)
+        self.compute(task, text)
 
-    def _unknown(self, text: bytes, places: Places) -> Places:
-        """Return the places of those arrays of a text that have no row yet."""
-        if not places:
-            return {}
-        named = [digest for digest in array_digests(text) if digest in places]
-        stacked = [digest for name in named if isinstance(place := places[name], Stack) for digest in place.digests]
-        wanted = [digest for digest in (*named, *stacked) if digest in places]
-        known = self.catalog.find_arrays([bytes.fromhex(digest) for digest in wanted])
-        return {digest: places[digest] for digest in wanted if bytes.fromhex(digest) not in known}
+    def compute(self, task: Task, text: bytes) -> None:
+        """Let dependents use a value that will be durable with the next commitment."""
+        if task.state.is_final:
+            return
+        self.contents.note_result(task.node.uid, text)
+        self.ledger.finish(task)
+        task.is_computed = True
+        self._release(task)
 
     def fail(self, task: Task, failure: Failure, *, row: bool = False) -> None:
         """Settle a task without a result, and tell those that depend on it."""
@@ -314,21 +240,27 @@ class Scheduler:
         task.failed_at = self._requests
         task.become(NodeState.FAILED)
         if row:
-            self.commit_rows([failure_row(task.node.uid, failure)])
-        self._tell(NodeFailed(task.node.uid, task.operation, f"{failure.kind}: {failure.reason}"))
+            self.ledger.add_failure(task.node.uid, failure)
+        self.tell(NodeFailed(task.node.uid, task.operation, f"{failure.kind}: {failure.reason}"))
         self._release(task)
         self._watchers(task)
+
+    def _enqueue_ready(self, task: Task) -> None:
+        self._ready.append(task)
+
+    def _enqueue_wait(self, wait: Wait) -> None:
+        self._waits.append(wait)
 
     # looking up
 
     def _task_for(self, reference: Reference) -> Task | None:
         """Return the task of the node that a reference belongs to; None if there is nothing to compute."""
         source = reference.source if isinstance(reference, Part) else reference
-        if isinstance(source, (DataNode, Graph)):
+        if not isinstance(source, (Node, CommittedNode)):
             return None
         task = self.tasks.get(source.uid)
         if task is None or (task.state is NodeState.FAILED and task.failed_at < self._requests):
-            task = Task(source, self._enqueue_ready)  # type: ignore[arg-type]
+            task = Task(source, self._enqueue_ready)
             self.tasks[source.uid] = task
             self._to_look_up.append(task)
         return task
@@ -340,23 +272,20 @@ class Scheduler:
             for task in tasks:
                 key = found.get(bytes.fromhex(task.node.uid))
                 if key is not None:
-                    task.key = key
-                    self._reuse(task)
+                    self._reuse_node(task)
                 elif isinstance(task.node, Node):
-                    self.counts.waiting += task.node.code is not None
+                    self.counts.waiting += task.is_call
                     self.require(task.node.inputs, task)
                 else:
-                    self.fail(task, Failure("data", task.node.uid, "", "NotFound", "its result is not in this working directory"))
+                    reason = "its result is not in this working directory"
+                    self.fail(task, Failure("data", task.node.uid, "", "NotFound", reason))
 
-    def _reuse(self, task: Task) -> None:
+    def _reuse_node(self, task: Task) -> None:
+        self.counts.reused += 1
         task.reused = True
         task.is_computed = True
-        task.become(NodeState.DONE)
-        self.counts.reused += 1
-        self._tell(NodeDone(task.node.uid, task.operation, reused=True))
         self._release(task)
-        self._watchers(task)
-        self._prune(task)
+        self._finalise(task)
 
     # running
 
@@ -365,7 +294,7 @@ class Scheduler:
         keyed = [(task, places) for task in tasks if (places := self._prepare(task)) is not None]
         if not keyed:
             return
-        found = self.find_calls(list({task.key for task, _ in keyed}))
+        found = self.ledger.find_calls(list({task.key for task, _ in keyed}))
         for task, places in keyed:
             row = found.get(task.key)
             if row is not None:
@@ -375,76 +304,70 @@ class Scheduler:
 
     def _prepare(self, task: Task) -> Places | None:
         """Give a task whose dependencies are settled its call key; None if it cannot run."""
-        if task.failure is not None:
-            failure, task.failure = task.failure, None
-            self._uncount(task)
-            self.fail(task, failure)
-            return None
         node = task.node
         assert isinstance(node, Node)
         places: Places = {}
+        failure, task.failure = task.failure, None
         try:
-            inputs = {label: item for label, item in node.inputs.items() if not isinstance(item, Graph)}
-            task.arguments = self.contents.text_of(inputs, places)
+            if failure is None:
+                inputs = {label: item for label, item in node.inputs.items() if not isinstance(item, Graph)}
+                task.arguments = self.contents.text_of(inputs, places)
         except (HoldfastError, OSError) as error:
-            self._uncount(task)
-            self.fail(task, Failure(task.operation, node.uid, "", type(error).__name__, str(error)), row=True)
+            failure = Failure(task.operation, node.uid, "", type(error).__name__, str(error))
+            self.ledger.add_failure(node.uid, failure)
+        if failure is not None:
+            self.counts.waiting -= task.is_call
+            self.counts.failed += task.is_call
+            self.fail(task, failure)
             return None
         bodies = tuple(f"{label}:{item.uid}" for label, item in node.inputs.items() if isinstance(item, Graph))
-        task.key = call_key(self.prefix(node.scope, node.depends + bodies), task.arguments)
+        task.key = call_key(call_prefix(operation_text(node.scope), node.depends + bodies), task.arguments)
         return places
 
-    def _uncount(self, task: Task) -> None:
-        if isinstance(task.node, Node) and task.node.code is not None:
-            self.counts.waiting -= 1
-            self.counts.failed += 1
-
     def _reuse_call(self, task: Task, row: CallRow) -> None:
-        if isinstance(task.node, Node) and task.node.code is not None:
-            self.counts.waiting -= 1
+        self.counts.waiting -= task.is_call
         self.counts.reused += 1
         task.reused = True
-        self._outgoing.rows.append(_node_row(task, task.key))
-        if row.store is not None and task.key in self._fresh:
-            self._outgoing.late.append((task, row.text or b""))
+        self.ledger.add_node(task, task.key)
+        if self.ledger.is_readable(row):
+            self.compute(task, self.contents.read_call(row))
         else:
-            self._compute(task, self.contents.read_call(row))
+            self.ledger.finish_later(task, row.text or b"")
 
     def _start(self, task: Task, places: Places) -> None:
         node = task.node
         assert isinstance(node, Node)
-        if node.code is not None:
+        if task.is_call:
             task.become(NodeState.READY)
-            self._dispatch(task, places)
+            self._dispatch(task, node, places)
             return
         task.become(NodeState.RUNNING)
-        self._tell(NodeStarted(node.uid, node.name))
+        self.tell(NodeStarted(node.uid, node.name))
         if node.scope == MAP:
-            self._ensembles[id(task)] = EnsembleRun(self, task)
+            self.advance_ensemble(EnsembleRun(self, task))
         elif node.scope == WHILE_LOOP:
             task.loop = LoopRun(self, task)
             task.loop.begin()
         elif node.scope == GATHER:
-            self._gather(task, node)
+            self.finish(
+                task, self.contents.gather(self.contents.elements(node.inputs["members"], places), places), places
+            )
         else:
-            self.fail(task, Failure(node.name, node.uid, "", "GraphError", "holdfast has no such control flow"))
+            self.fail(task, Failure(node.name, node.uid, "", "GraphError", "this version has no such control flow"))
 
-    def _dispatch(self, task: Task, places: Places) -> None:
-        node = task.node
-        assert isinstance(node, Node)
-        if self.dispatcher.join(task.key, _TaskConsumer(self, task), 0):
+    def _dispatch(self, task: Task, node: Node, places: Places) -> None:
+        call = NodeCall(self, task)
+        if self.dispatcher.join(task.key, call, 0):
             return
         self.note_run(node)
-        self.dispatcher.add(node.code, self.prefix(node.scope, node.depends), Call(task.key, task.arguments), places, _TaskConsumer(self, task), 0)
+        prefix = call_prefix(operation_text(node.scope), node.depends)
+        self.dispatcher.add(node.code, prefix, Call(task.key, task.arguments), places, call, 0)
 
-    def _gather(self, task: Task, node: Node) -> None:
-        places: Places = {}
-        text = self.contents.gather(self.contents.elements(node.inputs["members"], places), places)
-        self.finish(task, text, places, task.key)
-
-    def advance_ensemble(self, run: EnsembleRun) -> None:
-        """Let an ensemble go on in this turn."""
-        self._ensembles[id(run.task)] = run
+    def note_run(self, node: Node) -> None:
+        """Record the implementation of an operation that is about to run, and tell if it has changed."""
+        changed = self.ledger.add_run(node)
+        if changed is not None:
+            self.tell(changed)
 
     def _advance_waits(self) -> None:
         waits, self._waits = self._waits, []
@@ -456,44 +379,22 @@ class Scheduler:
         for run in runs.values():
             run.advance()
 
-    # outcomes
+    # what follows
 
     def _settle_call(self, pending: Pending, outcome: Finished | Failed) -> None:
         if isinstance(outcome, Finished):
-            store = self._store_uid(pending) if outcome.staged else ""
-            row = call_row(outcome, bytes.fromhex(store) if store else None)
-            self._fresh[outcome.key] = row
-            self._outgoing.calls.append(outcome.key)
-            self._outgoing.rows += [row, *array_rows(outcome)]
-            if store:
-                self._outgoing.staged.append((outcome.staged, store))
+            consumer, index = pending.consumers[0]
+            self.ledger.add_call(outcome, consumer.store_uid(index) if outcome.staged else "")
         for consumer, index in pending.consumers:
             consumer.settled(index, outcome)
 
-    def _store_uid(self, pending: Pending) -> str:
-        consumer, index = pending.consumers[0]
-        return consumer.task.node.uid if isinstance(consumer, _TaskConsumer) else consumer.member_uid(index)  # type: ignore[attr-defined, no-any-return]
-
-    def _compute(self, task: Task, text: bytes) -> None:
-        """Let dependents use a value that will be durable with the next commitment."""
-        if task.state.is_final:
-            return
-        self.contents.note_result(task.node.uid, text)
-        self._outgoing.tasks.append(task)
-        task.is_computed = True
-        self._release(task)
-
-    def compute_later(self, task: Task, outcome: Finished) -> None:
-        """Let dependents use a value whose store is under construction only when it has its lasting name."""
-        self._outgoing.late.append((task, outcome.text))
-
     def _acknowledge(self, commitment: Commitment) -> None:
-        for key in commitment.calls:
-            self._fresh.pop(key, None)
+        """Tell what has become durable, and let those go on that waited for that."""
+        self.ledger.forget(commitment)
         for task, text in commitment.late:
-            if not text:
-                text = self.contents.read_call(self.catalog.find_calls([task.key])[task.key])
-            self.contents.know(task.node.uid, text)
+            self.contents.know(
+                task.node.uid, text or self.contents.read_call(self.catalog.find_calls([task.key])[task.key])
+            )
             task.is_computed = True
             self._release(task)
             self._finalise(task)
@@ -502,15 +403,17 @@ class Scheduler:
         for task in commitment.tasks:
             self.contents.release(task.node.uid)
             self._finalise(task)
-        self.contents.release_arrays(commitment.arrays)
         for event in commitment.events:
-            self._tell(event)
+            self.tell(event)
 
     def _finalise(self, task: Task) -> None:
+        if task.state.is_final:
+            return
         task.become(NodeState.DONE)
-        self._tell(NodeDone(task.node.uid, task.operation, reused=task.reused))
+        self.tell(NodeDone(task.node.uid, task.operation, reused=task.reused))
         self._watchers(task)
-        self._prune(task)
+        if not task.is_wanted and self.tasks.get(task.node.uid) is task:
+            del self.tasks[task.node.uid]  # the catalog knows it
 
     def _release(self, task: Task) -> None:
         dependents, task.dependents = task.dependents, []
@@ -522,75 +425,17 @@ class Scheduler:
         for watcher in watchers:
             watcher(task)
 
-    def _prune(self, task: Task) -> None:
-        """Forget a finished task that nobody asked for by itself; the catalog knows it."""
-        if not task.is_wanted and task.node.uid in self.tasks:
-            del self.tasks[task.node.uid]
-
-    # committing
-
-    def _send_commitment(self) -> None:
-        outgoing = self._outgoing
-        if outgoing.is_empty or self.broken is not None:
-            return
-        self._outgoing = Commitment()
-        inbox = self.inbox
-        self._commit.append(outgoing.rows, outgoing.staged, lambda: inbox.put(Committed(outgoing)))
-
-    def resume_when_durable(self, resume: Callable[[], None]) -> None:
-        """Call `resume` in the loop once everything computed so far is durable."""
-        self._outgoing.resumes.append(resume)
-
     def _break(self, error: Exception) -> None:
-        """Fail everything that is under way: the store cannot keep it."""
+        """Fail everything that is under way, and all that is asked for later."""
         self.broken = error
+        self._to_look_up, self._ready, self._ensembles = [], [], {}
+        self.dispatcher.forget()
         for task in list(self.tasks.values()):
-            if not task.state.is_final:
-                self.fail(task, _store_failure(error))
+            self.fail(task, _breakage(error))
+        waits, self._waits = self._waits, []
+        for wait in waits:
+            wait.then(_breakage(error))
 
 
-class _TaskConsumer:
-    """Takes the outcome of a call on behalf of a node."""
-
-    __slots__ = ("_scheduler", "task")
-
-    def __init__(self, scheduler: Scheduler, task: Task) -> None:
-        self._scheduler = scheduler
-        self.task = task
-
-    def started(self, index: int) -> None:
-        """Take note that the call is with the engine."""
-        if self.task.state is NodeState.READY:
-            self.task.become(NodeState.RUNNING)
-            self._scheduler._tell(NodeStarted(self.task.node.uid, self.task.operation))
-
-    def settled(self, index: int, outcome: Finished | Failed) -> None:
-        """Settle the node."""
-        scheduler, task = self._scheduler, self.task
-        scheduler.counts.waiting -= 1
-        if isinstance(outcome, Failed):
-            scheduler.counts.failed += 1
-            scheduler.fail(task, failure_of(task.operation, task.node.uid, task.arguments, outcome), row=True)
-            return
-        scheduler.counts.done += 1
-        scheduler._outgoing.rows.append(_node_row(task, outcome.key))
-        if outcome.staged:
-            scheduler.compute_later(task, outcome)
-        else:
-            scheduler.note_member_arrays(outcome.arrays)
-            scheduler._compute(task, outcome.text)
-
-
-def failure_row(uid: str, failure: Failure) -> FailureRow:
-    """Return the row that keeps a failure."""
-    return FailureRow(bytes.fromhex(uid), failure.operation, failure.node, failure.kind, failure.reason, failure.traceback, failure.arguments)
-
-
-def _store_failure(error: Exception) -> Failure:
-    return Failure("holdfast", "", "", type(error).__name__, str(error))
-
-
-def _node_row(task: Task, key: bytes) -> NodeRow:
-    node = task.node
-    assert isinstance(node, Node)
-    return NodeRow(bytes.fromhex(node.uid), key, node.name, node.fingerprint().compact_json())
+def _breakage(error: Exception) -> Failure:
+    return Failure("holdfast", "", "", type(error).__name__, str(error), cause=error)

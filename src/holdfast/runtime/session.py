@@ -27,10 +27,12 @@ from holdfast.runtime.contents import Contents
 from holdfast.runtime.dispatch import Dispatcher
 from holdfast.runtime.engine import Engine
 from holdfast.runtime.events import Counts, Event, NodeDone, NodeFailed, NodeStarted, RoundDone
+from holdfast.runtime.ledger import Ledger
 from holdfast.runtime.scheduler import Broken, Happening, Request, Scheduler, Stop
 from holdfast.runtime.task import Failure
 from holdfast.storage.catalog import Catalog
 from holdfast.storage.commit import GroupCommit
+from holdfast.storage.database import Durability
 from holdfast.storage.ownership import Ownership, current_owner
 from holdfast.storage.rows import SessionRow
 from holdfast.storage.store import sweep_tmp
@@ -85,7 +87,7 @@ class Session:
         *,
         engine: str | Executor | Engine = "in_process",
         workers: int | None = None,
-        durability: str = "power",
+        durability: Durability = "power",
     ) -> None:
         self._engine = _make_engine(engine, workers)
         self._workdir = open_workdir(working_directory)
@@ -95,14 +97,17 @@ class Session:
         self._inbox: SimpleQueue[Happening] = SimpleQueue()
         try:
             sweep_tmp(self._workdir)
-            self._commit = GroupCommit(self._workdir, durability=durability, on_failure=lambda error: self._inbox.put(Broken(error)))
+            self._commit = GroupCommit(
+                self._workdir, durability=durability, on_failure=lambda error: self._inbox.put(Broken(error))
+            )
             self._catalog = Catalog.open(self._workdir, read_only=True)
         except BaseException:
             self._ownership.release()
             raise
         self._contents = Contents(self._workdir, self._catalog, shares_memory=self._engine.shares_memory)
-        self._dispatcher = Dispatcher(self._engine, self._contents, str(self._workdir.path), self._inbox.put)
-        self._scheduler = Scheduler(self._catalog, self._commit, self._contents, self._dispatcher, self._inbox, self._tell)
+        ledger = Ledger(self._catalog, self._contents, self._commit, self._inbox.put)
+        dispatcher = Dispatcher(self._engine, self._contents, str(self._workdir.path), self._inbox.put)
+        self._scheduler = Scheduler(self._catalog, ledger, self._contents, dispatcher, self._inbox, self._tell)
         self._listeners: list[Callable[[Event], None]] = []
         self._subscribers: dict[str, list[SimpleQueue[Event | None]]] = {}
         self._state = threading.RLock()
@@ -157,7 +162,14 @@ class Session:
         if failures:
             raise _error(failures[0])
         with self._state:
-            self._contents.load([reference.uid for item in items for reference in references(item) if not isinstance(reference, DataNode)])
+            self._contents.load(
+                [
+                    reference.uid
+                    for item in items
+                    for reference in references(item)
+                    if not isinstance(reference, DataNode)
+                ]
+            )
             return [self._contents.value_of(item) for item in items]
 
     def publish(self, node: Any) -> Future[Any]:
@@ -243,7 +255,9 @@ class Session:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<session {self.id} in {self._workdir.path} on {self._engine.name}{', closed' if self._is_closed else ''}>"
+        return (
+            f"<session {self.id} in {self._workdir.path} on {self._engine.name}{', closed' if self._is_closed else ''}>"
+        )
 
     def _run(self, items: list[Input], timeout: float | None) -> list[Failure]:
         """Request items and wait for them; return the failure, if there is one."""
@@ -260,7 +274,9 @@ class Session:
         if self._thread is None:
             self._drive(done.is_set, timeout)
         elif not done.wait(timeout):
-            raise TimeoutError(f"No result after {timeout} s. The work goes on; ask again, or close the session to stop it.")
+            raise TimeoutError(
+                f"No result after {timeout} s. The work goes on; ask again, or close the session to stop it."
+            )
         return failures
 
     def _drive(self, is_done: Callable[[], bool], timeout: float | None) -> None:
@@ -276,17 +292,17 @@ class Session:
     def _turn(self, wait: float) -> None:
         """Take happenings, decide, and submit; only the deciding holds the state."""
         happening = self._scheduler.next_happening(wait)
-        with self._state:
-            jobs = self._scheduler.turn(happening)
-            if monotonic() - self._noted > PROGRESS_SECONDS:
-                self._note_progress()
-        for job in jobs:
-            try:
+        try:
+            with self._state:
+                jobs = self._scheduler.turn(happening)
+                if monotonic() - self._noted > PROGRESS_SECONDS:
+                    self._note_progress()
+            for job in jobs:
                 self._engine.submit(job, self._inbox.put)
-            except BaseException:
-                with self._state:
-                    self._dispatcher.take_back(job)
-                raise
+        except KeyboardInterrupt:  # in the user's own thread, anywhere: only what is committed is certain
+            with self._state:
+                self._scheduler.abandon()
+            raise
 
     def _note_progress(self, ended: str | None = None) -> None:
         """Tell the catalog how far the session is, for those who look from outside."""
@@ -335,7 +351,9 @@ class Session:
 
     def _require_open(self) -> None:
         if self._is_closed:
-            raise SessionClosed(f"The session in {self._workdir.path} is closed. Open a new one: hf.Session({str(self._workdir.path)!r}).")
+            raise SessionClosed(
+                f"The session in {self._workdir.path} is closed. Open a new one: hf.Session({str(self._workdir.path)!r})."
+            )
 
 
 def _nothing() -> None:
@@ -358,7 +376,9 @@ def _make_engine(engine: str | Executor | Engine, workers: int | None) -> Engine
     if hasattr(engine, "slots"):
         return engine  # type: ignore[return-value]
     if not hasattr(engine, "submit"):
-        raise GraphError(f"{engine!r} is no engine. Use 'in_process', 'threads', 'processes', or a concurrent.futures.Executor.")
+        raise GraphError(
+            f"{engine!r} is no engine. Use 'in_process', 'threads', 'processes', or a concurrent.futures.Executor."
+        )
     wrapped: Engine = load_engine("executor")(engine, slots=workers)
     return wrapped
 
@@ -369,15 +389,17 @@ def _requested(node: Any) -> Input:
     for reference in references(item):
         if reference.free:
             names = ", ".join(sorted(hole.name for hole in reference.free))
-            raise GraphError(f"{reference!r} is abstract: its placeholders {names} are not bound. Bind them before you ask for a result.")
+            raise GraphError(
+                f"{reference!r} is abstract: its placeholders {names} are not bound. Bind them before you ask for a result."
+            )
     return item
 
 
 def _error(failure: Failure) -> Exception:
+    if failure.cause is not None:
+        return failure.cause
     if failure.kind == "StoreFailure":
         return StoreFailure(failure.reason)
-    if failure.kind == "SessionClosed":
-        return SessionClosed(failure.reason)
     others = f" (and {failure.others} more members of the ensemble failed)" if failure.others else ""
     return OperationFailed(
         operation=failure.operation,

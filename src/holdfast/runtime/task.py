@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from holdfast.model.datatype import DataNode
 from holdfast.model.lifecycle import NodeState, advance
 from holdfast.model.node import CommittedNode, Node
 from holdfast.runtime.job import Failed
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 ARGUMENTS_SHOWN = 300
 """Characters of an operation's input that an error message shows."""
 
-Requested = Node | DataNode | CommittedNode
+Requested = Node | CommittedNode
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +36,8 @@ class Failure:
     traceback: str = ""
     others: int = 0
     """How many more members of the same ensemble failed."""
+    cause: Exception | None = None
+    """What to raise instead, if it is not the operation that failed."""
 
 
 class Waiter(Protocol):
@@ -52,7 +53,22 @@ class Waiter(Protocol):
 class Task:
     """The standing of one node in this session."""
 
-    __slots__ = ("arguments", "dependents", "failed_at", "failure", "is_computed", "is_wanted", "key", "loop", "node", "ready", "reused", "state", "waits", "watchers")
+    __slots__ = (
+        "arguments",
+        "dependents",
+        "failed_at",
+        "failure",
+        "is_computed",
+        "is_wanted",
+        "key",
+        "loop",
+        "node",
+        "ready",
+        "reused",
+        "state",
+        "waits",
+        "watchers",
+    )
 
     def __init__(self, node: Requested, ready: Callable[[Task], None]) -> None:
         self.node = node
@@ -69,6 +85,11 @@ class Task:
         self.loop: LoopRun | None = None
         self.dependents: list[Waiter] = []
         self.watchers: list[Callable[[Task], None]] = []
+
+    @property
+    def is_call(self) -> bool:
+        """Whether it is one call of an operation, and nothing that is expanded."""
+        return isinstance(self.node, Node) and self.node.code is not None
 
     @property
     def operation(self) -> str:

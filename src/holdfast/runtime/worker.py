@@ -1,8 +1,9 @@
 """Make the calls of a job, wherever an engine brings it.
 
-Turns contents into arguments, calls the user's function, and turns what it returns into a content again. Large results are staged in the
-working directory from here, so that bulk data never passes through the coordinator. What the function does wrong is `Failed`; what goes
-wrong around it, such as a full disk, is `Lost`. Never leaves stdout, stderr or signals other than it found them.
+Turns contents into arguments, calls the user's function, and turns what it returns into a content again. Large
+results are staged in the working directory from here, so that bulk data never passes through the coordinator. What
+the function does wrong is `Failed`; what goes wrong around it, such as a full disk, is `Lost`. Never leaves stdout,
+stderr or signals other than it found them.
 """
 
 from __future__ import annotations
@@ -20,7 +21,20 @@ from typing import TYPE_CHECKING, Any
 from holdfast.errors import StoreDamaged, UnsupportedValue
 from holdfast.model.content import Content, decode, encode
 from holdfast.runtime.code import load
-from holdfast.runtime.job import ArraySource, Call, Failed, Finished, Inline, InMemory, Job, LocalFile, Lost, Outcome, Report, Stack
+from holdfast.runtime.job import (
+    ArraySource,
+    Call,
+    Failed,
+    Finished,
+    Inline,
+    InMemory,
+    Job,
+    LocalFile,
+    Lost,
+    Outcome,
+    Report,
+    Stack,
+)
 from holdfast.storage.store import INLINE_LIMIT, open_array, size_of, stage
 
 if TYPE_CHECKING:
@@ -41,8 +55,8 @@ def run_job(job: Job, *, wants_stop: Callable[[], bool] | None = None, interrupt
     wants_stop : callable, optional
         Asked before each call; once it returns true, the calls that are left are lost.
     interruptible : bool
-        Let a KeyboardInterrupt through, for functions that run where the user's Ctrl-C arrives. Otherwise the function raised it
-        itself, and has failed.
+        Let a KeyboardInterrupt through, for functions that run where the user's Ctrl-C arrives. Otherwise the
+        function raised it itself, and has failed.
     """
     try:
         function = load(job.code)

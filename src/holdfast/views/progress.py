@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 from typing import Protocol, TextIO
@@ -25,7 +25,7 @@ class Watched(Protocol):
     def counts(self) -> Counts:
         """How far it is."""
 
-    def listen(self, listener: object) -> None:
+    def listen(self, listener: Callable[[Event], None]) -> None:
         """Send events."""
 
 
@@ -130,7 +130,11 @@ class _LiveView:
         self._begun = monotonic()
         self._console = Console(file=stream, stderr=False)
         self._progress = Progress(
-            TextColumn("holdfast"), BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=self._console
+            TextColumn("holdfast"),
+            BarColumn(),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+            console=self._console,
         )
         self._bar = self._progress.add_task("", total=None)
         self._stopped = threading.Event()

@@ -1,0 +1,179 @@
+"""Keep what a session has computed and not made durable yet, and hand it over to be committed.
+
+Whoever looks for the result of a call finds it here before the catalog knows it. A store is always named for publication before a row
+names it, so that an interruption in between leaves at worst a store that nobody names.
+
+State: the commitment that grows during a turn, the calls that are not durable, and the implementations that were seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from holdfast.errors import GraphError
+from holdfast.model.content import array_digests
+from holdfast.model.datatype import DataNode, File
+from holdfast.model.fingerprint import call_key, call_prefix, operation_text
+from holdfast.model.node import Node
+from holdfast.model.reference import Input, Part, references
+from holdfast.runtime.commitment import Commitment, array_rows, call_row, composite_rows
+from holdfast.runtime.contents import Contents, Places
+from holdfast.runtime.events import CodeChanged, Event
+from holdfast.runtime.job import ArraySource, Finished, Stack
+from holdfast.runtime.task import Failure, Task
+from holdfast.storage.catalog import Catalog
+from holdfast.storage.commit import GroupCommit
+from holdfast.storage.rows import CallRow, FailureRow, ImplementationRow, NodeRow, Row
+
+
+class Ledger:
+    """What will be durable with the next commitments."""
+
+    def __init__(
+        self, catalog: Catalog, contents: Contents, commit: GroupCommit, committed: Callable[[Commitment], None]
+    ) -> None:
+        self._catalog = catalog
+        self._contents = contents
+        self._commit = commit
+        self._committed = committed
+        self._outgoing = Commitment()
+        self._calls: dict[bytes, CallRow] = {}
+        self._implementations: set[tuple[str, str]] = set()
+
+    def find_calls(self, keys: Sequence[bytes]) -> dict[bytes, CallRow]:
+        """Return the results of calls that are durable, or will be with a commitment that is under way."""
+        found = self._catalog.find_calls(keys)
+        if self._calls:
+            found.update({key: self._calls[key] for key in keys if key in self._calls})
+        return found
+
+    def is_readable(self, row: CallRow) -> bool:
+        """Return whether the value of a call can be read now: not from a store that is still under construction."""
+        return row.store is None or row.call_key not in self._calls
+
+    def add_rows(self, rows: Iterable[Row]) -> None:
+        """Make rows durable together with, or after, everything that was computed before."""
+        self._outgoing.rows.extend(rows)
+
+    def add_call(self, outcome: Finished, store: str) -> None:
+        """Make a finished call durable; `store` is the lasting name of its staged store, if it has one."""
+        if store:
+            self._outgoing.staged.append((outcome.staged, store))
+        row = call_row(outcome, bytes.fromhex(store) if store else None)
+        self._calls[outcome.key] = row
+        self._outgoing.calls.append(outcome.key)
+        self._outgoing.rows += [row, *array_rows(outcome)]
+        self.add_arrays(outcome.arrays)
+
+    def add_arrays(self, arrays: Mapping[str, ArraySource]) -> None:
+        """Remember where arrays are until the catalog knows them."""
+        self._contents.note_arrays(arrays)
+        self._outgoing.arrays.extend(arrays)
+
+    def add_value(self, text: bytes, places: Places, key: bytes, uid: str) -> None:
+        """Make a composed value durable under a call key; `uid` names its store, if it needs one."""
+        unknown = self._unknown(text, places)
+        rows, staged = composite_rows(self._contents, text, unknown, key, uid)
+        if staged:
+            self._outgoing.staged.append((staged, uid))
+        self._outgoing.rows.extend(rows)
+        self.add_arrays(unknown)
+
+    def add_node(self, task: Task, key: bytes) -> None:
+        """Record that the result of a node is that of a call."""
+        assert isinstance(task.node, Node)
+        record = task.node.fingerprint().compact_json()
+        self._outgoing.rows.append(NodeRow(bytes.fromhex(task.node.uid), key, task.node.name, record))
+
+    def add_constants(self, item: Input) -> None:
+        """Make the data nodes of an input durable, so that their uid is enough to find them.
+
+        Raises
+        ------
+        GraphError
+            One of them is a file.
+        """
+        for reference in references(item):
+            node = reference.source if isinstance(reference, Part) else reference
+            if not isinstance(node, DataNode):
+                continue
+            if node.datatype is File:
+                raise GraphError(
+                    f"A loop's state cannot hold {node!r}. Use the file in the body, and not in the state."
+                )
+            places: Places = {}
+            text = self._contents.text_of(node, places)
+            key = call_key(call_prefix(operation_text(node.datatype.scope), ()), text)
+            self.add_value(text, places, key, node.uid)
+            record = node.fingerprint().compact_json()
+            self._outgoing.rows.append(NodeRow(bytes.fromhex(node.uid), key, str(node.datatype), record))
+
+    def add_failure(self, uid: str, failure: Failure) -> None:
+        """Record why a node has no result."""
+        where, told = (failure.operation, failure.node), (failure.kind, failure.reason, failure.traceback)
+        self._outgoing.rows.append(FailureRow(bytes.fromhex(uid), *where, *told, failure.arguments))
+
+    def add_run(self, node: Node) -> CodeChanged | None:
+        """Record the implementation of an operation that is about to run; return what is to be told if it has changed."""
+        found, name = node.code.implementation, node.name
+        if (name, found.uid) in self._implementations:
+            return None
+        self._implementations.add((name, found.uid))
+        earlier = self._catalog.latest_implementation(name)
+        if earlier is not None and earlier.uid.hex() == found.uid:
+            return None
+        self.add_rows([ImplementationRow(bytes.fromhex(found.uid), name, found.parts)])
+        if earlier is None:
+            return None
+        changed = dict(earlier.parts).items() ^ found.parts.items()
+        return CodeChanged(name, tuple(sorted({part for part, _ in changed})))
+
+    def finish(self, task: Task) -> None:
+        """Have a node be done with the next commitment; its value may be used already."""
+        self._outgoing.tasks.append(task)
+
+    def finish_later(self, task: Task, text: bytes) -> None:
+        """Have a node be computed and done with the next commitment, since its store is still under construction."""
+        self._outgoing.late.append((task, text))
+
+    def tell(self, event: Event) -> None:
+        """Have an event sent with the next commitment."""
+        self._outgoing.events.append(event)
+
+    def resume(self, callback: Callable[[], None]) -> None:
+        """Have the loop call back with the next commitment."""
+        self._outgoing.resumes.append(callback)
+
+    def send(self) -> None:
+        """Hand over what has gathered.
+
+        Raises
+        ------
+        StoreFailure, StoreDamaged
+            An earlier commitment failed.
+        """
+        outgoing = self._outgoing
+        if outgoing.is_empty:
+            return
+        self._outgoing = Commitment()
+        self._commit.append(outgoing.rows, outgoing.staged, lambda: self._committed(outgoing))
+
+    def urge(self) -> None:
+        """Say that nothing more is about to come."""
+        self._commit.urge()
+
+    def forget(self, commitment: Commitment) -> None:
+        """Leave to the catalog what is durable now."""
+        for key in commitment.calls:
+            self._calls.pop(key, None)
+        self._contents.release_arrays(commitment.arrays)
+
+    def _unknown(self, text: bytes, places: Places) -> Places:
+        """Return the places of those arrays of a text that have no row yet."""
+        if not places:
+            return {}
+        named = [digest for digest in array_digests(text) if digest in places]
+        stacked = [digest for name in named if isinstance(place := places[name], Stack) for digest in place.digests]
+        wanted = [digest for digest in (*named, *stacked) if digest in places]
+        known = self._catalog.find_arrays([bytes.fromhex(digest) for digest in wanted])
+        return {digest: places[digest] for digest in wanted if bytes.fromhex(digest) not in known}

@@ -1,0 +1,48 @@
+"""Take the outcome of a single call on behalf of its node."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from holdfast.model.lifecycle import NodeState
+from holdfast.runtime.events import NodeStarted
+from holdfast.runtime.job import Failed, Finished
+from holdfast.runtime.task import Task, failure_of
+
+if TYPE_CHECKING:
+    from holdfast.runtime.scheduler import Scheduler
+
+
+class NodeCall:
+    """The call of one node."""
+
+    __slots__ = ("_scheduler", "_task")
+
+    def __init__(self, scheduler: Scheduler, task: Task) -> None:
+        self._scheduler = scheduler
+        self._task = task
+
+    def store_uid(self, index: int) -> str:
+        """Return the name that a store for the result has."""
+        return self._task.node.uid
+
+    def started(self, index: int) -> None:
+        """Take note that the call is with the engine."""
+        if self._task.state is NodeState.READY:
+            self._task.become(NodeState.RUNNING)
+            self._scheduler.tell(NodeStarted(self._task.node.uid, self._task.operation))
+
+    def settled(self, index: int, outcome: Finished | Failed) -> None:
+        """Settle the node."""
+        scheduler, task = self._scheduler, self._task
+        scheduler.counts.waiting -= 1
+        if isinstance(outcome, Failed):
+            scheduler.counts.failed += 1
+            scheduler.fail(task, failure_of(task.operation, task.node.uid, task.arguments, outcome), row=True)
+            return
+        scheduler.counts.done += 1
+        scheduler.ledger.add_node(task, outcome.key)
+        if outcome.staged:
+            scheduler.ledger.finish_later(task, outcome.text)
+        else:
+            scheduler.compute(task, outcome.text)
