@@ -85,7 +85,9 @@ class MissingExtra(HoldfastError, ImportError):
     """
 
     def __init__(self, wanted: str, extra: str) -> None:
-        super().__init__(f"{wanted} needs a package that is not installed. Install it with: pip install holdfast[{extra}]")
+        super().__init__(
+            f"{wanted} needs a package that is not installed. Install it with: pip install holdfast[{extra}]"
+        )
         self.wanted = wanted
         self.extra = extra
 

@@ -50,7 +50,12 @@ class Trial:
     def run(self, seconds: float) -> bool:
         """Run and kill; return whether it had finished before."""
         before = len(self.ran)
-        command = [sys.executable, str(WORKLOAD), *(str(self.place / name) for name in ("work", "ran", "acknowledged")), self.engine]
+        command = [
+            sys.executable,
+            str(WORKLOAD),
+            *(str(self.place / name) for name in ("work", "ran", "acknowledged")),
+            self.engine,
+        ]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True)
         try:
             _, errors = process.communicate(timeout=seconds)
@@ -101,7 +106,12 @@ def test_nothing_finished_is_lost_or_repeated_however_often_it_is_killed(tmp_pat
 @pytest.mark.crash
 def test_workers_of_a_killed_coordinator_end_by_themselves(tmp_path: Path) -> None:
     trial = Trial(tmp_path / "0", "processes")
-    command = [sys.executable, str(WORKLOAD), *(str(trial.place / name) for name in ("work", "ran", "acknowledged")), "processes"]
+    command = [
+        sys.executable,
+        str(WORKLOAD),
+        *(str(trial.place / name) for name in ("work", "ran", "acknowledged")),
+        "processes",
+    ]
     process = subprocess.Popen(command)
     while len(trial.ran) < 50:
         time.sleep(0.01)
@@ -109,7 +119,11 @@ def test_workers_of_a_killed_coordinator_end_by_themselves(tmp_path: Path) -> No
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
     if not children.exists():
         pytest.skip("the kernel does not list children here")
-    workers = [int(child) for thread in Path(f"/proc/{process.pid}/task").iterdir() for child in (thread / "children").read_text().split()]
+    workers = [
+        int(child)
+        for thread in Path(f"/proc/{process.pid}/task").iterdir()
+        for child in (thread / "children").read_text().split()
+    ]
     assert workers
     os.kill(process.pid, signal.SIGKILL)
     process.wait()

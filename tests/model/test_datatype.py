@@ -100,7 +100,7 @@ def test_large_arrays_are_named_by_digest_and_small_ones_written_out() -> None:
     assert isinstance(small.record["input"]["data"], list)
     ((key, (dtype, shape, digest)),) = large.record["input"]["data"].items()
     assert (key, dtype, shape) == ("$array", "<i8", [1025])
-    assert digest == hashlib.sha256(numpy.arange(1025, dtype="<i8").tobytes()).hexdigest()
+    assert digest == hashlib.sha256(b'["<i8",[1025]]' + numpy.arange(1025, dtype="<i8").tobytes()).hexdigest()
 
 
 def test_empty_arrays_keep_their_shape_in_their_identity() -> None:

@@ -257,7 +257,10 @@ def _sleep(seconds: float) -> None:
 
 
 def test_waiting_has_a_limit_if_one_is_given(tmp_path: Path) -> None:
-    with hf.Session(tmp_path / "work", engine="processes", workers=1) as session, pytest.raises(TimeoutError, match=r"0\.05"):
+    with (
+        hf.Session(tmp_path / "work", engine="processes", workers=1) as session,
+        pytest.raises(TimeoutError, match=r"0\.05"),
+    ):
         session.result(hf.operation(_sleep, name="demo.sleep")(600.0), timeout=0.05)
 
 

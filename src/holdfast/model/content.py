@@ -4,7 +4,7 @@ A content is one line of compact JSON (keys sorted, ASCII) in which arrays stand
 SHA-256, and beside it the arrays themselves. Equal values have equal texts, so the digest of the text identifies the value.
 What JSON cannot say is said by objects with one `$` key:
 
-    {"$array": ["<f8", [100, 3], "<sha256 of the little-endian C-order bytes>"]}
+    {"$array": ["<f8", [100, 3], "<sha256 of dtype, shape and bytes>"]}
     {"$stack": ["<f8", [24, 100, 3], "<sha256 of the members' digests>"]}     equal arrays, kept where they are
     {"$bytes": "<base64>"}   {"$bytes": {"$array": …}}                        short; long
     {"$float": "NaN" | "Infinity" | "-Infinity"}   {"$complex": [re, im]}
@@ -107,7 +107,7 @@ def decode(text: bytes, find_array: Callable[[str], Array]) -> Any:
         Takes the hex digest of an array or stack token, returns the array.
     """
     if b'"$' not in text:
-        return json.loads(text)
+        return json.loads(text.decode("ascii"))  # of bytes, json would guess the encoding each time
 
     def restore(members: dict[str, Any]) -> Any:
         if len(members) == 1:
@@ -116,7 +116,7 @@ def decode(text: bytes, find_array: Callable[[str], Array]) -> Any:
                 return _restore_token(key, inner, find_array)
         return members
 
-    return json.loads(text, object_hook=restore)
+    return json.loads(text.decode("ascii"), object_hook=restore)
 
 
 def array_digests(text: bytes) -> list[str]:
@@ -173,9 +173,16 @@ def canonical_array(array: Array) -> Array:
     return kept
 
 
+def layout_bytes(dtype: str, shape: Iterable[int]) -> bytes:
+    """Return dtype and shape as compact JSON, with which the hash of an array begins."""
+    return f'["{dtype}",[{",".join(map(str, shape))}]]'.encode("ascii")
+
+
 def array_digest(array: Array) -> str:
-    """Return the hex SHA-256 of the bytes of a canonical array."""
-    return sha256(array.reshape(-1).view("u1").data if array.size else b"").hexdigest()
+    """Return the hex SHA-256 of the dtype, shape and bytes of a canonical array."""
+    found = sha256(layout_bytes(array.dtype.str, array.shape))
+    found.update(array.reshape(-1).view("u1").data if array.size else b"")
+    return found.hexdigest()
 
 
 def _write(value: Any, where: str, arrays: dict[str, Array], depth: int) -> str:

@@ -8,17 +8,13 @@ stderr or signals other than it found them.
 
 from __future__ import annotations
 
-import os
 import traceback
 from collections.abc import Callable, Mapping
-from functools import lru_cache
-from hashlib import file_digest
-from pathlib import Path
 from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from holdfast.errors import StoreDamaged, UnsupportedValue
+from holdfast.errors import UnsupportedValue
 from holdfast.model.content import Content, decode, encode
 from holdfast.runtime.code import load
 from holdfast.runtime.job import (
@@ -36,6 +32,7 @@ from holdfast.runtime.job import (
     Stack,
 )
 from holdfast.storage.store import INLINE_LIMIT, open_array, size_of, stage
+from holdfast.storage.userfile import unchanged_file
 
 if TYPE_CHECKING:
     from holdfast.model.content import Array
@@ -139,7 +136,7 @@ def _read(source: ArraySource, digest: str | None) -> Array:
     if isinstance(source, Inline):
         return numpy.ndarray(source.shape, source.dtype, buffer=source.data)
     if isinstance(source, LocalFile):
-        return _unchanged_file(source)  # type: ignore[return-value]
+        return unchanged_file(source.path, source.digest)  # type: ignore[return-value]
     if isinstance(source, InMemory):
         array = source.array.view()
     elif isinstance(source, Stack):
@@ -149,19 +146,6 @@ def _read(source: ArraySource, digest: str | None) -> Array:
         array = numpy.asarray(whole[source.part]) if source.part else whole
     array.flags.writeable = False
     return array
-
-
-def _unchanged_file(source: LocalFile) -> Path:
-    facts = os.stat(source.path)
-    if _file_digest(source.path, facts.st_size, facts.st_mtime_ns) != source.digest:
-        raise StoreDamaged(f"{source.path} is not the file that the node was made from. Make the node again.")
-    return Path(source.path)
-
-
-@lru_cache(maxsize=1024)
-def _file_digest(path: str, size: int, changed: int) -> str:
-    with open(path, "rb") as stream:
-        return file_digest(stream, "sha256").hexdigest()
 
 
 def _stack(source: Stack) -> Array:

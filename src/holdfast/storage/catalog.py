@@ -1,0 +1,255 @@
+"""Know what is done: nodes, results, arrays, rounds, failures, code, sessions and targets of a working directory.
+
+What is read is checked against seal and digest before it is believed. What is known is never changed by what comes
+later, but failures, sessions and targets. Runs no SQL itself.
+
+State: a connection, and the ids of the operations met so far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from operator import itemgetter
+from types import TracebackType
+from typing import Any, TypeVar
+
+from holdfast.errors import InvalidData
+from holdfast.storage.database import Columns, Database, Durability, damage
+from holdfast.storage.rows import (
+    ArrayRow,
+    CallRow,
+    FailureRow,
+    ImplementationRow,
+    NodeRow,
+    RoundRow,
+    Row,
+    SessionRow,
+    TargetRow,
+    Totals,
+)
+from holdfast.storage.seal import (
+    array_columns,
+    call_columns,
+    failure_columns,
+    implementation_columns,
+    node_columns,
+    read_array,
+    read_call,
+    read_call_key,
+    read_failure,
+    read_implementation,
+    read_node,
+    read_round,
+    read_session,
+    read_target,
+    round_columns,
+    session_columns,
+    target_columns,
+)
+from holdfast.storage.workdir import WorkDirectory
+
+Found = TypeVar("Found")
+
+_NAMED = (NodeRow, FailureRow, ImplementationRow)
+
+
+class Catalog:
+    """A connection to the database of a working directory.
+
+    Notes
+    -----
+    May be handed from one thread to another, but is used by one at a time. Never keep one open over a fork.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._operations: dict[str, int] = {}
+
+    @classmethod
+    def open(cls, workdir: WorkDirectory, durability: Durability = "power", read_only: bool = False) -> Catalog:
+        """Open the catalog, and make it if there is none.
+
+        Parameters
+        ----------
+        workdir : WorkDirectory
+        durability : {"power", "process"}
+            Whether what was written survives a power cut, or only the end of the process; neither ever tears it.
+        read_only : bool
+            Look only: beside the owner, or after it. Never writes, and never checkpoints.
+
+        Raises
+        ------
+        StoreDamaged
+            The file is no catalog.
+        StoreFailure
+            The file system refuses.
+        WorkingDirectoryError
+            A newer holdfast made it, the file system has no shared memory, or there is nothing to read yet.
+        """
+        return cls(Database.open(workdir.catalog_path, durability, read_only=read_only))
+
+    def close(self) -> None:
+        """Close the connection; the last one to close moves the log into the database."""
+        self._database.close()
+
+    def __enter__(self) -> Catalog:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # reading
+
+    def find_nodes(self, uids: Sequence[bytes]) -> dict[bytes, NodeRow]:
+        """Return those of the nodes that are done."""
+        return {row.uid: row for row in self._find("find_nodes", uids, read_node)}
+
+    def find_call_keys(self, uids: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Return the call key of each node that is done; cheaper than the whole rows."""
+        return dict(self._find("find_call_keys", uids, read_call_key))
+
+    def find_calls(self, keys: Sequence[bytes]) -> dict[bytes, CallRow]:
+        """Return those of the calls that have a result."""
+        return {row.call_key: row for row in self._find("find_calls", keys, read_call)}
+
+    def find_arrays(self, digests: Sequence[bytes]) -> dict[bytes, ArrayRow]:
+        """Return where each known array is."""
+        return {row.digest: row for row in self._find("find_arrays", digests, read_array)}
+
+    def find_failures(self, uids: Sequence[bytes]) -> dict[bytes, FailureRow]:
+        """Return those of the nodes that failed and are not done since."""
+        return {row.uid: row for row in self._find("find_failures", uids, read_failure)}
+
+    def list_failures(self, limit: int) -> list[FailureRow]:
+        """Return the latest failures, newest first."""
+        return self._select("list_failures", (limit,), read_failure)
+
+    def last_round(self, loop_key: bytes) -> RoundRow | None:
+        """Return the last finished round of a loop."""
+        return _first(self._select("last_round", (loop_key,), read_round))
+
+    def find_round(self, loop_key: bytes, number: int) -> RoundRow | None:
+        """Return one round of a loop."""
+        return _first(self._select("find_round", (loop_key, number), read_round))
+
+    def count_rounds(self, loop_key: bytes) -> int:
+        """Return how many rounds of a loop are finished."""
+        return self._select("count_rounds", (loop_key,), _read_number)[0]
+
+    def find_implementation(self, uid: bytes) -> ImplementationRow | None:
+        """Return the code of that fingerprint, under one of the operations that have it."""
+        return _first(self._select("find_implementation", (uid,), read_implementation))
+
+    def latest_implementation(self, operation: str) -> ImplementationRow | None:
+        """Return the code that an operation was last recorded with."""
+        return _first(self._select("latest_implementation", (operation,), read_implementation))
+
+    def find_targets(self) -> list[TargetRow]:
+        """Return all that was asked for by name."""
+        return self._select("find_targets", (), read_target)
+
+    def find_sessions(self, limit: int) -> list[SessionRow]:
+        """Return the latest sessions, newest first."""
+        return self._select("find_sessions", (limit,), read_session)
+
+    def totals(self) -> Totals:
+        """Return how much is known; the cost does not grow with it."""
+        return Totals(**dict(self._select("totals", (), tuple)))
+
+    def _find(self, name: str, keys: Sequence[bytes], read: Callable[[Columns], Found]) -> list[Found]:
+        with self._believed():
+            return list(map(read, self._database.select_keys(name, keys)))
+
+    def _select(self, name: str, parameters: tuple[Any, ...], read: Callable[[Columns], Found]) -> list[Found]:
+        with self._believed():
+            return list(map(read, self._database.select(name, parameters)))
+
+    @contextmanager
+    def _believed(self) -> Iterator[None]:
+        """Turn what cannot be a row into an error that says so."""
+        try:
+            yield
+        except (InvalidData, TypeError, ValueError, AttributeError) as error:
+            raise damage(self._database.path, error) from error
+
+    # writing
+
+    def write(self, rows: Iterable[Row]) -> tuple[bytes, ...]:
+        """Write rows in one transaction, and return when it is durable.
+
+        A node, call, array or round that is known already stays as it is; a failure, target or session takes the place
+        of what was known; a node that is done has no failure.
+
+        Returns
+        -------
+        tuple of bytes
+            The keys of calls that have another result already: their operation gave two results for one input.
+
+        Raises
+        ------
+        StoreFailure, StoreDamaged
+            Nothing of it was written.
+        """
+        groups: dict[type[Row], list[Any]] = {}
+        for row in rows:
+            groups.setdefault(type(row), []).append(row)
+        with self._database.transaction():
+            operations = self._intern({row.operation for kind in _NAMED for row in groups.get(kind, ())})
+            self._write_nodes(groups.get(NodeRow, []), operations)
+            conflicts = self._write_calls(groups.get(CallRow, []))
+            self._insert("add_array", map(array_columns, groups.get(ArrayRow, [])))
+            self._insert("add_round", map(round_columns, groups.get(RoundRow, [])))
+            self._write_failures({row.uid: row for row in groups.get(FailureRow, [])}, operations)
+            codes: list[ImplementationRow] = groups.get(ImplementationRow, [])
+            columns = [implementation_columns(row, operations[row.operation]) for row in codes]
+            self._database.change("add_implementation", columns)
+            self._database.change("put_session", map(session_columns, groups.get(SessionRow, [])))
+            self._database.change("put_target", map(target_columns, groups.get(TargetRow, [])))
+        self._operations |= operations  # only now: a transaction that failed has given no ids
+        return conflicts
+
+    def _intern(self, names: set[str]) -> dict[str, int]:
+        """Return the id of each operation."""
+        found = {name: self._operations[name] for name in names if name in self._operations}
+        for name in sorted(names - found.keys()):
+            self._database.change("add_operation", [(name,)])
+            found[name] = self._database.select("find_operation", (name,))[0][0]
+        return found
+
+    def _write_nodes(self, rows: list[NodeRow], operations: dict[str, int]) -> None:
+        added = self._insert("add_node", [node_columns(row, operations[row.operation]) for row in rows])
+        self._count("nodes", added)
+        if rows and self._database.select("has_failures")[0][0]:
+            self._count("failures", -self._database.change("remove_failure", [(row.uid,) for row in rows]))
+
+    def _write_calls(self, rows: list[CallRow]) -> tuple[bytes, ...]:
+        added = self._insert("add_call", map(call_columns, rows))
+        self._count("calls", added)
+        if added == len(rows):
+            return ()
+        known: dict[bytes, bytes] = dict(self._database.select_keys("find_digests", [row.call_key for row in rows]))
+        return tuple(row.call_key for row in rows if known[row.call_key] != row.digest)
+
+    def _write_failures(self, rows: dict[bytes, FailureRow], operations: dict[str, int]) -> None:
+        removed = self._database.change("remove_failure", [(uid,) for uid in rows])
+        columns = [failure_columns(row, operations[row.operation]) for row in rows.values()]
+        self._count("failures", self._database.change("add_failure", columns) - removed)
+
+    def _insert(self, name: str, columns: Iterable[Columns]) -> int:
+        """Insert in the order of the keys: neighbours share pages."""
+        return self._database.change(name, sorted(columns, key=itemgetter(0)))
+
+    def _count(self, name: str, change: int) -> None:
+        if change:
+            self._database.change("add_total", [(change, name)])
+
+
+def _read_number(columns: Columns) -> int:
+    return int(columns[0])
+
+
+def _first(found: list[Found]) -> Found | None:
+    return found[0] if found else None

@@ -1,0 +1,247 @@
+"""Make results durable in groups, behind the computation: data first, rows second, word third.
+
+A thread of its own owns the writing connection. It takes all that is queued, publishes the staged stores, writes all
+rows in one transaction, and only then acknowledges. After a failure it acknowledges nothing any more: it tells once,
+and refuses what comes later. Never retries a write, and never looks at what a result means.
+
+State: the queue with its size in rows and bytes, how many entries were appended and committed, and the failure.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from holdfast.errors import SessionClosed, StoreFailure
+from holdfast.storage.catalog import Catalog
+from holdfast.storage.database import Durability
+from holdfast.storage.publish import StoredResult, publish_all
+from holdfast.storage.rows import ArrayRow, CallRow, Row
+from holdfast.storage.workdir import WorkDirectory
+
+GROUP_ROWS = 5_000
+"""So many queued rows are written at once, without waiting for more."""
+
+GROUP_SECONDS = 0.02
+"""No row waits longer for others."""
+
+QUEUE_ROWS = 50_000
+QUEUE_BYTES = 256 * 1024 * 1024
+"""Whoever appends waits while more is queued."""
+
+CLOSE_SECONDS = 600.0
+"""A disk that takes longer to write the last group is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What one call of `append` brought."""
+
+    rows: Sequence[Row]
+    staged: Sequence[tuple[str, str]]
+    acknowledge: Callable[[], None]
+    size: int
+
+
+class GroupCommit:
+    """Writes rows and publishes stores in the background.
+
+    Parameters
+    ----------
+    workdir : WorkDirectory
+        Owned by the session.
+    durability : {"power", "process"}
+        See `Catalog.open`.
+    on_failure : callable
+        Called once, from the thread, with the error that ended it.
+    on_conflict : callable, optional
+        Called from the thread, before the acknowledgement, with the keys of calls whose result differs from the one
+        that is committed already.
+    """
+
+    def __init__(
+        self,
+        workdir: WorkDirectory,
+        *,
+        durability: Durability = "power",
+        on_failure: Callable[[Exception], None],
+        on_conflict: Callable[[tuple[bytes, ...]], None] | None = None,
+    ) -> None:
+        self._workdir = workdir
+        self._catalog = Catalog.open(workdir, durability)
+        self._on_failure = on_failure
+        self._on_conflict = on_conflict
+        self._queue: list[Entry] = []
+        self._rows = 0
+        self._bytes = 0
+        self._appended = 0
+        self._committed = 0
+        self._is_urgent = False
+        self._is_closing = False
+        self._failure: Exception | None = None
+        lock = threading.Lock()
+        self._arrived = threading.Condition(lock)
+        self._done = threading.Condition(lock)
+        self._thread = threading.Thread(target=self._run, name="holdfast-commit", daemon=True)
+        self._thread.start()
+
+    def append(self, rows: Sequence[Row], staged: Sequence[tuple[str, str]], acknowledge: Callable[[], None]) -> None:
+        """Queue rows and the staged stores that they name; wait while the queue is full.
+
+        Parameters
+        ----------
+        rows : sequence of rows
+            `CallRow.store` is the uid under which the store is published. Rows of its arrays are added here.
+        staged : sequence of (name, uid)
+            What `publish_all` takes.
+        acknowledge : callable
+            Called from the thread when all of it is durable; must return at once.
+
+        Raises
+        ------
+        StoreFailure, StoreDamaged
+            An earlier group failed; nothing is taken any more.
+        """
+        entry = Entry(rows, staged, acknowledge, sum(map(_weigh, rows)))
+        with self._done:
+            self._done.wait_for(self._has_room)
+            self._check_open()
+            self._queue.append(entry)
+            self._rows += len(rows)
+            self._bytes += entry.size
+            self._appended += 1
+            if len(self._queue) == 1 or self._is_full():
+                self._arrived.notify()
+
+    def urge(self) -> None:
+        """Write what is queued now: nothing more is about to come, or somebody waits."""
+        with self._arrived:
+            if self._queue and not self._is_urgent:
+                self._is_urgent = True
+                self._arrived.notify()
+
+    def flush(self, timeout: float | None = None) -> None:
+        """Return when everything appended so far is durable and acknowledged.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds; None waits as long as `close` does.
+
+        Raises
+        ------
+        StoreFailure, StoreDamaged
+            It failed, or the time is over.
+        """
+        limit = CLOSE_SECONDS if timeout is None else timeout
+        self.urge()
+        with self._done:
+            target = self._appended
+            in_time = self._done.wait_for(lambda: self._committed >= target or self._failure is not None, limit)
+            if self._failure is not None and self._committed < target:
+                raise self._failure
+            if not in_time:
+                raise _too_slow(self._workdir, limit)
+
+    def close(self) -> None:
+        """Write what is queued, end the thread and close the connection; a failure was told already."""
+        with self._arrived:
+            self._is_closing = True
+            self._arrived.notify()
+        self._thread.join(CLOSE_SECONDS)
+        if self._thread.is_alive():
+            raise _too_slow(self._workdir, CLOSE_SECONDS)
+        self._catalog.close()
+
+    def _has_room(self) -> bool:
+        return (
+            (self._rows <= QUEUE_ROWS and self._bytes <= QUEUE_BYTES) or self._failure is not None or self._is_closing
+        )
+
+    def _check_open(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        if self._is_closing:
+            raise SessionClosed(f"The session on {self._workdir.path} has ended. Open a new one.")
+
+    def _is_full(self) -> bool:
+        return self._rows >= GROUP_ROWS or self._bytes >= QUEUE_BYTES // 4
+
+    # what the thread does
+
+    def _run(self) -> None:
+        try:
+            while group := self._next_group():
+                self._commit(group)
+        except (
+            Exception
+        ) as error:  # whatever it is: it must reach the session, and nothing may be acknowledged after it
+            self._fail(error)
+
+    def _next_group(self) -> list[Entry]:
+        """Wait for a group and take it; empty when all is written and the end has come."""
+        with self._arrived:
+            self._arrived.wait_for(lambda: self._queue or self._is_closing)
+            self._arrived.wait_for(lambda: self._is_urgent or self._is_closing or self._is_full(), GROUP_SECONDS)
+            group, self._queue = self._queue, []
+            self._rows = self._bytes = 0
+            self._is_urgent = False
+            self._done.notify_all()
+            return group
+
+    def _commit(self, group: list[Entry]) -> None:
+        published = publish_all(self._workdir, [pair for entry in group for pair in entry.staged])
+        rows: list[Row] = []
+        position = 0
+        for entry in group:
+            stores = published[position : position + len(entry.staged)]
+            position += len(entry.staged)
+            rows += _name_stores(entry, stores)
+        conflicts = self._catalog.write(rows)
+        if conflicts and self._on_conflict is not None:
+            self._on_conflict(conflicts)
+        for entry in group:
+            entry.acknowledge()
+        with self._done:
+            self._committed += len(group)
+            self._done.notify_all()
+
+    def _fail(self, error: Exception) -> None:
+        with self._done:
+            self._failure = error
+            self._queue.clear()
+            self._done.notify_all()
+        self._on_failure(error)
+
+
+def _name_stores(entry: Entry, published: Sequence[StoredResult]) -> list[Row]:
+    """Return the rows of an entry with those of the arrays in its stores, each naming its store as it was published."""
+    rows = list(entry.rows)
+    for (_, uid), result in zip(entry.staged, published, strict=True):
+        store = bytes.fromhex(result.store)
+        if result.store != uid:
+            rows = [_rename_store(row, bytes.fromhex(uid), store) for row in rows]
+        for file in result.metadata.arrays:
+            layout = file.layout
+            rows.append(ArrayRow(bytes.fromhex(file.digest), layout.dtype, layout.shape, store=store, file=file.name))
+    return rows
+
+
+def _rename_store(row: Row, uid: bytes, store: bytes) -> Row:
+    return row._replace(store=store) if isinstance(row, (CallRow, ArrayRow)) and row.store == uid else row
+
+
+def _weigh(row: Row) -> int:
+    if isinstance(row, CallRow):
+        return len(row.text or b"")
+    if isinstance(row, ArrayRow):
+        return len(row.data or b"") + len(row.members or b"")
+    return 0
+
+
+def _too_slow(workdir: WorkDirectory, seconds: float) -> StoreFailure:
+    return StoreFailure(
+        f"{workdir.path} did not take what was to be written within {seconds:g} s. "
+        "Check the disk, and run the same again."
+    )

@@ -1,0 +1,66 @@
+"""Reach the files of a working directory without ever leaving it.
+
+Follows no link below the given folder, opens nothing but plain files, and never waits for a pipe or device. Whoever
+put a hostile entry there gets an error, not an open file.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import BufferedReader
+from pathlib import Path
+
+from holdfast.errors import InvalidData
+
+
+@contextmanager
+def open_within(root: Path, inner: Sequence[str]) -> Iterator[BufferedReader]:
+    """Open the plain file `root/inner[0]/inner[1]/…` for reading.
+
+    Raises
+    ------
+    InvalidData
+        It is no plain file.
+    OSError
+        It is not there, or there is a link on the way.
+    """
+    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for name in inner[:-1]:
+            step = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+            os.close(folder)
+            folder = step
+        descriptor = os.open(inner[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    finally:
+        os.close(folder)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise InvalidData(f"{inner[-1]} is no plain file")
+    with open(descriptor, "rb") as stream:
+        yield stream
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder unless it is there; a link in its place is refused."""
+    try:
+        os.mkdir(folder)
+    except FileExistsError:
+        if not stat.S_ISDIR(folder.lstat().st_mode):
+            raise
+
+
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it."""
+    if not stat.S_ISDIR(path.lstat().st_mode):
+        path.unlink()
+        return
+    for place, folders, files in os.walk(path, topdown=False):
+        for name in files:
+            os.unlink(os.path.join(place, name))
+        for name in folders:
+            inner = os.path.join(place, name)
+            (os.unlink if os.path.islink(inner) else os.rmdir)(inner)
+    os.rmdir(path)

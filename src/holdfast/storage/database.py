@@ -1,0 +1,261 @@
+"""Run the statements of `queries.sql` on the database of a working directory: the only file that runs SQL.
+
+One connection writes, that of the session that owns the directory; any number read. Statements stand by name in
+`queries.sql`, the tables in `catalog.sql`. Knows nothing of what the rows mean.
+
+SQLite before 3.51.3 (but 3.50.7 and 3.44.6) can lose a commit that resets the log while another connection begins a
+checkpoint ("WAL-reset bug", https://sqlite.org/wal.html#walresetbug). So nobody but the writing connection ever
+commits or checkpoints: readers cannot, for they open the file read-only.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from holdfast.errors import HoldfastError, InvalidData, SessionClosed, StoreDamaged, StoreFailure, WorkingDirectoryError
+from holdfast.storage.flush import flush_folder
+
+Durability = Literal["power", "process"]
+"""What survives: a power cut, or only the end of the process. Neither ever tears what was written."""
+
+SCHEMA_VERSION = 1
+"""Kept as `PRAGMA user_version`; a database with a higher one is refused."""
+
+Columns = tuple[Any, ...]
+"""The columns of one row, in the order of the statement in `queries.sql`."""
+
+_APPLICATION = 0x686F6C64  # "hold", kept as `PRAGMA application_id`
+_SYNCHRONOUS = {"power": "FULL", "process": "NORMAL"}
+_CACHE_KIB = 256 * 1024  # random keys at 10^6 rows: 20 000 rows/s with the default of 2 MiB, over 70 000 with this
+_LOG_PAGES = 16 * 1024  # 64 MiB of log between checkpoints
+_PAGE = 4096
+_BUSY_SECONDS = 30.0
+_BLOCKS = (1, 8, 64, 512)  # keys per statement: few sizes, so that few are compiled; old SQLite takes no more than 999
+_REFUSED = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
+_REFUSED |= {sqlite3.SQLITE_PERM, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM}
+
+
+class Database:
+    """A connection.
+
+    Notes
+    -----
+    May be handed from one thread to another, but is used by one at a time. Never keep one open over a fork.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self.path = path
+        self._connection = connection
+
+    @classmethod
+    def open(cls, path: Path, durability: Durability, *, read_only: bool) -> Database:
+        """Open the database, and make it if there is none; see `Catalog.open`."""
+        if durability not in _SYNCHRONOUS:
+            raise InvalidData(f"durability is {durability!r}; it must be 'power' or 'process'")
+        _check_file(path, read_only)
+        with _translated(path):
+            connection = _connect_to_read(path) if read_only else _connect(path, "rwc")
+            try:
+                _prepare(connection, path, durability, read_only)
+            except BaseException:
+                connection.close()
+                raise
+        if not read_only:
+            flush_folder(path.parent)
+        return cls(connection, path)
+
+    def close(self) -> None:
+        """Close the connection; if it is the last one and may write, it moves the log into the database."""
+        with _translated(self.path):
+            self._connection.close()
+
+    def select(self, name: str, parameters: Sequence[Any] = ()) -> list[Columns]:
+        """Return what a statement finds."""
+        with _translated(self.path):
+            return self._connection.execute(_query(name), parameters).fetchall()
+
+    def select_keys(self, name: str, keys: Sequence[bytes]) -> list[Columns]:
+        """Return what a statement finds for any number of keys, in no order."""
+        found: list[Columns] = []
+        with _translated(self.path):
+            for block in _blocks(sorted(keys)):  # neighbours share pages
+                found += self._connection.execute(_query(name, len(block)), block).fetchall()
+        return found
+
+    def change(self, name: str, columns: Iterable[Columns]) -> int:
+        """Run a statement for each of the columns, and return how many rows it changed."""
+        before = self._connection.total_changes
+        with _translated(self.path):
+            self._connection.executemany(_query(name), columns)
+        return self._connection.total_changes - before
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make all changes within durable together at the end, or none of them."""
+        with _translated(self.path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):  # SQLite has rolled back by itself after some errors
+                    self._connection.execute("ROLLBACK")
+                raise
+
+
+def damage(path: Path, reason: object) -> StoreDamaged:
+    """Return what damage of the database means to the user."""
+    return StoreDamaged(f"The catalog {path} is damaged: {reason}. Run: holdfast verify --repair")
+
+
+# opening
+
+
+def _check_file(path: Path, read_only: bool) -> None:
+    """Look at the file before SQLite does: what is newer or foreign is refused before anything is written."""
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode):
+            raise StoreDamaged(f"{path} is no plain file. Restore the working directory from a copy.")
+        with open(path, "rb") as stream:
+            header = stream.read(100)
+    except FileNotFoundError:
+        if read_only:
+            raise _nothing_yet(path) from None
+        return
+    except OSError as error:
+        raise StoreFailure(f"{path} cannot be read: {error.strerror}. Check its permissions.") from error
+    if path.with_name(path.name + "-journal").exists():
+        return  # its creation was cut off by a power failure; SQLite rolls that back by itself
+    if header and not header.startswith(b"SQLite format 3\0"):
+        raise StoreDamaged(f"{path} is no database. Restore the working directory from a copy.")
+    _check_version(int.from_bytes(header[60:64], "big"), path)
+
+
+def _check_version(version: int, path: Path) -> None:
+    if version > SCHEMA_VERSION:
+        newer = f"a newer holdfast made its catalog (version {version}, this one knows up to {SCHEMA_VERSION})"
+        raise _refusal(path, newer, "Upgrade holdfast: pip install -U holdfast")
+
+
+def _nothing_yet(path: Path) -> WorkingDirectoryError:
+    return _refusal(path, "it has no catalog", "Run something in it first")
+
+
+def _refusal(path: Path, reason: str, remedy: str) -> WorkingDirectoryError:
+    return WorkingDirectoryError(f"The working directory {path.parent} cannot be used: {reason}. {remedy}.")
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    escaped = os.fspath(path).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    # Used from one thread at a time, but opened in one and used in another.
+    return sqlite3.connect(
+        f"file:{escaped}?mode={mode}", _BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True
+    )
+
+
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    connection = _connect(path, "ro")
+    try:
+        connection.execute("PRAGMA user_version").fetchone()
+        return connection
+    except sqlite3.OperationalError:
+        connection.close()
+        if path.with_name(path.name + "-wal").exists():
+            raise
+        # No log, and the directory may not be written, as in an archive: SQLite needs to hear that nobody changes it.
+        return _connect(path, "ro&immutable=1")
+
+
+def _prepare(connection: sqlite3.Connection, path: Path, durability: Durability, read_only: bool) -> None:
+    # What stands in the file may be hostile: no functions from within the schema, cells checked before they are used.
+    for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "foreign_keys = OFF", f"cache_size = -{_CACHE_KIB}"):
+        connection.execute(f"PRAGMA {pragma}")
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    _check_version(version, path)
+    if read_only:
+        connection.execute("PRAGMA query_only = ON")
+        if version == 0:
+            raise _nothing_yet(path)
+        return
+    if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
+        raise _refusal(path, "its file system has no shared memory for the catalog", "Use a directory on a local disk")
+    for pragma in (
+        f"synchronous = {_SYNCHRONOUS[durability]}",
+        "fullfsync = ON",  # on macOS; ignored elsewhere
+        "checkpoint_fullfsync = ON",
+        f"wal_autocheckpoint = {_LOG_PAGES}",
+        f"journal_size_limit = {_LOG_PAGES * _PAGE}",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+    if version == 0:
+        _create(connection, path)
+
+
+def _create(connection: sqlite3.Connection, path: Path) -> None:
+    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        raise StoreDamaged(f"{path} is a database, but not of holdfast. Use another directory.")
+    marks = f"PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {SCHEMA_VERSION};"
+    connection.executescript(f"BEGIN IMMEDIATE; {_text('catalog.sql')} {marks} COMMIT;")
+
+
+# statements
+
+
+def _text(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+@lru_cache(maxsize=1)
+def _queries() -> dict[str, str]:
+    parts = _text("queries.sql").split("-- name: ")[1:]
+    return {name.strip(): statement.strip() for name, _, statement in (part.partition("\n") for part in parts)}
+
+
+@lru_cache(maxsize=256)
+def _query(name: str, keys: int = 0) -> str:
+    return _queries()[name].replace("$keys", ", ".join("?" * keys))
+
+
+def _blocks(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    """Return the keys in blocks of few sizes; the last one is filled up with its own last key."""
+    for start in range(0, len(keys), _BLOCKS[-1]):
+        block = keys[start : start + _BLOCKS[-1]]
+        size = next(size for size in _BLOCKS if size >= len(block))
+        yield block if len(block) == size else [*block, *[block[-1]] * (size - len(block))]
+
+
+# what goes wrong
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.ProgrammingError as error:
+        if "closed" in str(error):
+            raise SessionClosed(f"The catalog {path} is closed. Open a session first.") from error
+        raise
+    except sqlite3.IntegrityError:  # a row of ours that breaks the tables' rules: our bug, and no damage
+        raise
+    except sqlite3.Error as error:
+        raise _explain(path, error) from error
+
+
+def _explain(path: Path, error: sqlite3.Error) -> HoldfastError:
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+    if code & 0xFF not in _REFUSED or code in (sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS):
+        return damage(path, error)
+    if code & 0xFF == sqlite3.SQLITE_FULL:
+        remedy = "Free some space and run the same again: everything finished is kept"
+    elif code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        remedy = "Another process keeps it busy; try again"
+    else:
+        remedy = "Check disk and permissions, and run the same again: everything finished is kept"
+    return StoreFailure(f"The catalog {path} cannot be used: {error}. {remedy}.")

@@ -1,0 +1,141 @@
+"""Say what every format can do, and what must be known of a value before its file is read.
+
+A format lays one value out in one file: an array, or the content text of a value. Formats never import each other,
+never run code that a file contains, and never take memory that the size of the file does not justify.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from hashlib import sha256
+from io import BufferedIOBase
+from math import prod
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
+
+from holdfast.errors import InvalidData
+
+if TYPE_CHECKING:
+    from holdfast.model.content import Array
+
+TEXT = "text"
+"""The dtype of a layout that is no array but the bytes of a content text."""
+
+HASH_BLOCK = 1024 * 1024
+"""Bytes hashed at once."""
+
+MAX_DIMENSIONS = 64
+"""As many axes as NumPy knows."""
+
+_DTYPE = re.compile(r"([<|])([biufcSUMm])(\d{1,9})((?:\[(?:\d{1,9})?[a-zA-Z]{1,2}\])?)", re.ASCII)
+_SIZES = {
+    "b": (1,),
+    "i": (1, 2, 4, 8),
+    "u": (1, 2, 4, 8),
+    "f": (2, 4, 8, 12, 16),
+    "c": (8, 16, 24, 32),
+    "M": (8,),
+    "m": (8,),
+}
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a value looks like: the dtype and shape of an array, or the length of a text.
+
+    Parameters
+    ----------
+    dtype : str
+        As NumPy writes it, little-endian: ``"<f8"``, ``"|b1"``, ``"<U12"``; ``"text"`` for a content text.
+    shape : tuple of int
+        Sizes of the axes, ``()`` for one number; ``(length,)`` of a text.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of the value itself, without what a format adds."""
+        return prod(self.shape) * item_size(self.dtype)
+
+
+def item_size(dtype: str) -> int:
+    """Return the bytes of one element.
+
+    Raises
+    ------
+    InvalidData
+        It is no dtype that can be stored: objects, structures and big-endian numbers are not.
+    """
+    if dtype == TEXT:
+        return 1
+    match = _DTYPE.fullmatch(dtype)
+    if match is not None:
+        kind, size = match[2], int(match[3])
+        if size in _SIZES.get(kind, (size,)) and (kind in "Mm" or not match[4]):
+            return size * 4 if kind == "U" else size
+    raise InvalidData(f"{dtype[:40]!r} is no dtype that can be stored: numbers, booleans, strings, bytes and times are")
+
+
+def check_layout(dtype: object, shape: object) -> Layout:
+    """Return the layout that a dtype and shape from a file or database give.
+
+    Raises
+    ------
+    InvalidData
+        They are no layout.
+    """
+    if not isinstance(dtype, str) or not isinstance(shape, (list, tuple)) or len(shape) > MAX_DIMENSIONS:
+        raise InvalidData(f"{dtype!r:.40} with shape {shape!r:.40} is no layout of an array")
+    if not all(type(size) is int and 0 <= size < 2**63 for size in shape):
+        raise InvalidData(f"{shape!r:.40} is no shape: sizes are whole numbers from 0 on")
+    item_size(dtype)
+    return Layout(dtype, tuple(shape))
+
+
+def hash_rest(stream: BufferedIOBase, before: bytes = b"") -> str:
+    """Return the hex SHA-256 of `before` and what a stream holds from its position on, read block by block."""
+    digest = sha256(before)
+    while block := stream.read(HASH_BLOCK):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+class Format(Protocol[Value]):
+    """One way to lay a value out in a file.
+
+    Notes
+    -----
+    For implementers: equal values give equal bytes. `read` and `digest` compare the size of the file with what its
+    header declares before they take memory, and raise `InvalidData` if they differ.
+    """
+
+    name: str
+    """What metadata call it."""
+    version: int
+    """Raised when the bytes of a value change."""
+    suffix: str
+    """Ending of the file name, with the dot."""
+
+    def accepts(self, layout: Layout) -> bool:
+        """Return whether values of this layout can be written."""
+
+    def write(self, value: Value, stream: BufferedIOBase) -> None:
+        """Write the file, block by block."""
+
+    def read(self, stream: BufferedIOBase, layout: Layout | None = None) -> Value:
+        """Return the value; `layout`, if given, is what it must be."""
+
+    def digest(self, stream: BufferedIOBase, layout: Layout | None = None) -> str:
+        """Return the hex SHA-256 of the value's own bytes, without holding them."""
+
+
+@runtime_checkable
+class Mappable(Protocol):
+    """A format whose files can be used as arrays where they stand."""
+
+    def map(self, stream: BufferedIOBase, layout: Layout | None = None) -> Array:
+        """Return a read-only array on the mapped file; the file may be closed afterwards."""

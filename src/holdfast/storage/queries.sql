@@ -1,0 +1,98 @@
+-- Every statement of the catalog, by name. $keys stands for as many ? as there are keys.
+-- ON CONFLICT and not OR IGNORE, which would drop a row with a missing member without a word.
+
+-- name: find_nodes
+SELECT uid, call_key, name, record, key_seal, record_seal
+FROM nodes JOIN operations ON operations.id = nodes.operation WHERE uid IN ($keys)
+
+-- name: find_call_keys
+SELECT uid, call_key, key_seal FROM nodes WHERE uid IN ($keys)
+
+-- name: find_calls
+SELECT call_key, digest, text, store, seconds, seal FROM calls WHERE call_key IN ($keys)
+
+-- name: find_digests
+SELECT call_key, digest FROM calls WHERE call_key IN ($keys)
+
+-- name: find_arrays
+SELECT digest, dtype, shape, data, store, file, members, seal FROM arrays WHERE digest IN ($keys)
+
+-- name: find_failures
+SELECT uid, name, member, kind, reason, traceback, arguments, at
+FROM failures JOIN operations ON operations.id = failures.operation WHERE uid IN ($keys)
+
+-- name: list_failures
+SELECT uid, name, member, kind, reason, traceback, arguments, at
+FROM failures JOIN operations ON operations.id = failures.operation ORDER BY failures.rowid DESC LIMIT ?
+
+-- name: last_round
+SELECT loop_key, number, state, seal FROM rounds WHERE loop_key = ? ORDER BY number DESC LIMIT 1
+
+-- name: find_round
+SELECT loop_key, number, state, seal FROM rounds WHERE loop_key = ? AND number = ?
+
+-- name: count_rounds
+SELECT count(*) FROM rounds WHERE loop_key = ?
+
+-- name: find_implementation
+SELECT uid, name, data, first_seen, seal
+FROM implementations JOIN operations ON operations.id = implementations.operation WHERE uid = ? LIMIT 1
+
+-- name: latest_implementation
+SELECT uid, name, data, first_seen, seal
+FROM operations JOIN implementations ON operations.id = implementations.operation
+WHERE name = ? ORDER BY turn DESC LIMIT 1
+
+-- name: find_targets
+SELECT name, uid, asked, seal FROM targets ORDER BY name
+
+-- name: find_sessions
+SELECT id, owner, engine, started, ended, progress FROM sessions ORDER BY rowid DESC LIMIT ?
+
+-- name: totals
+SELECT name, value FROM totals
+
+-- name: add_operation
+INSERT INTO operations (name) VALUES (?) ON CONFLICT DO NOTHING
+
+-- name: find_operation
+SELECT id FROM operations WHERE name = ?
+
+-- name: add_node
+INSERT INTO nodes (uid, call_key, operation, record, key_seal, record_seal) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+
+-- name: add_call
+INSERT INTO calls (call_key, digest, text, store, seconds, seal) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+
+-- name: add_array
+INSERT INTO arrays (digest, dtype, shape, data, store, file, members, seal) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+
+-- name: add_round
+INSERT INTO rounds (loop_key, number, state, seal) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING
+
+-- name: add_failure
+INSERT INTO failures (uid, operation, member, kind, reason, traceback, arguments, at)
+SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 WHERE NOT EXISTS (SELECT 1 FROM nodes WHERE uid = ?1)
+
+-- name: remove_failure
+DELETE FROM failures WHERE uid = ?
+
+-- name: has_failures
+SELECT EXISTS (SELECT 1 FROM failures)
+
+-- name: add_implementation
+INSERT INTO implementations (uid, operation, data, first_seen, turn, seal)
+VALUES (?, ?, ?, ?, (SELECT coalesce(max(turn), 0) + 1 FROM implementations), ?)
+ON CONFLICT (uid, operation) DO UPDATE SET turn = excluded.turn
+
+-- name: put_session
+INSERT INTO sessions (id, owner, engine, started, ended, progress) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET owner = excluded.owner, engine = excluded.engine, started = excluded.started,
+    ended = excluded.ended, progress = excluded.progress
+
+-- name: put_target
+INSERT INTO targets (name, uid, asked, seal) VALUES (?, ?, ?, ?)
+ON CONFLICT (name) DO UPDATE SET uid = excluded.uid, asked = excluded.asked, seal = excluded.seal
+
+-- name: add_total
+UPDATE totals SET value = value + ? WHERE name = ?

@@ -1,0 +1,158 @@
+"""Turn rows into columns and back, sealed, so that what a damaged database returns is never believed.
+
+SQLite keeps no checksums of its pages. A seal is the CRC-32 of the members of a row together with its key: a flipped
+bit in the row, or in an index that leads to a wrong row, gives `InvalidData` and no value. Texts and arrays are
+guarded by their SHA-256. Pure.
+"""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+from zlib import crc32
+
+from holdfast.errors import InvalidData
+from holdfast.model.content import layout_bytes
+from holdfast.model.fingerprint import compact_json
+from holdfast.storage.database import Columns
+from holdfast.storage.format import check_layout
+from holdfast.storage.metadata import FILE_NAME
+from holdfast.storage.rows import (
+    ArrayRow,
+    CallRow,
+    FailureRow,
+    ImplementationRow,
+    NodeRow,
+    RoundRow,
+    SessionRow,
+    TargetRow,
+)
+from holdfast.storage.workdir import now
+
+
+def node_columns(row: NodeRow, operation: int) -> Columns:
+    """Return the columns of a node."""
+    seals = crc32(row.uid + row.call_key), crc32(f"{row.operation}\n{row.record}".encode())
+    return row.uid, row.call_key, operation, row.record, *seals
+
+
+def read_node(columns: Columns) -> NodeRow:
+    """Return a node from its columns."""
+    uid, key, operation, record, key_seal, record_seal = columns
+    if crc32(uid + key) != key_seal or crc32(f"{operation}\n{record}".encode()) != record_seal:
+        raise _broken("node", uid)
+    return NodeRow(uid, key, operation, record)
+
+
+def read_call_key(columns: Columns) -> tuple[bytes, bytes]:
+    """Return the uid of a node and its call key."""
+    uid, key, seal = columns
+    if crc32(uid + key) != seal:
+        raise _broken("node", uid)
+    return uid, key
+
+
+def call_columns(row: CallRow) -> Columns:
+    """Return the columns of a call."""
+    seal = crc32(row.call_key + row.digest + (row.store or b""))
+    return row.call_key, row.digest, row.text, row.store, row.seconds, seal
+
+
+def read_call(columns: Columns) -> CallRow:
+    """Return a call from its columns."""
+    key, digest, text, store, seconds, seal = columns
+    if crc32(key + digest + (store or b"")) != seal or (text is not None and sha256(text).digest() != digest):
+        raise _broken("call", key)
+    return CallRow(key, digest, text, store, seconds)
+
+
+def array_columns(row: ArrayRow) -> Columns:
+    """Return the columns of an array."""
+    shape = json.dumps(row.shape, separators=(",", ":"))
+    seal = _seal_array(row.digest, row.dtype, shape, row.store, row.file, row.members)
+    return row.digest, row.dtype, shape, row.data, row.store, row.file, row.members, seal
+
+
+def read_array(columns: Columns) -> ArrayRow:
+    """Return an array from its columns."""
+    digest, dtype, shape, data, store, file, members, seal = columns
+    if _seal_array(digest, dtype, shape, store, file, members) != seal:
+        raise _broken("array", digest)
+    layout = check_layout(dtype, json.loads(shape))
+    if data is not None and (
+        len(data) != layout.size or sha256(layout_bytes(dtype, layout.shape) + data).digest() != digest
+    ):
+        raise _broken("array", digest)
+    if file is not None and not FILE_NAME.fullmatch(file):
+        raise InvalidData(f"the file of array {digest.hex()} would be {file!r:.80}")
+    return ArrayRow(digest, dtype, layout.shape, data, store, file, members)
+
+
+def round_columns(row: RoundRow) -> Columns:
+    """Return the columns of a round."""
+    return row.loop_key, row.number, row.state, crc32(row.loop_key + f"{row.number} {row.state}".encode())
+
+
+def read_round(columns: Columns) -> RoundRow:
+    """Return a round from its columns."""
+    loop_key, number, state, seal = columns
+    if crc32(loop_key + f"{number} {state}".encode()) != seal:
+        raise _broken("loop", loop_key)
+    return RoundRow(loop_key, number, state)
+
+
+def implementation_columns(row: ImplementationRow, operation: int) -> Columns:
+    """Return the columns of an implementation."""
+    data = compact_json(dict(row.parts))
+    return row.uid, operation, data, row.first_seen or now(), crc32(row.uid + f"{row.operation}\n{data}".encode())
+
+
+def read_implementation(columns: Columns) -> ImplementationRow:
+    """Return an implementation from its columns."""
+    uid, operation, data, first_seen, seal = columns
+    if crc32(uid + f"{operation}\n{data}".encode()) != seal:
+        raise _broken("implementation", uid)
+    return ImplementationRow(uid, operation, json.loads(data), first_seen)
+
+
+def target_columns(row: TargetRow) -> Columns:
+    """Return the columns of a target."""
+    return row.name, row.uid, row.asked or now(), crc32(row.uid + row.name.encode())
+
+
+def read_target(columns: Columns) -> TargetRow:
+    """Return a target from its columns."""
+    name, uid, asked, seal = columns
+    if crc32(uid + name.encode()) != seal:
+        raise _broken("target", uid)
+    return TargetRow(name, uid, asked)
+
+
+def failure_columns(row: FailureRow, operation: int) -> Columns:
+    """Return the columns of a failure; for people, and not sealed."""
+    return row.uid, operation, row.member, row.kind, row.reason, row.traceback, row.arguments, row.at or now()
+
+
+def read_failure(columns: Columns) -> FailureRow:
+    """Return a failure from its columns."""
+    return FailureRow(*columns)
+
+
+def session_columns(row: SessionRow) -> Columns:
+    """Return the columns of a session; for people, and not sealed."""
+    return row.id, row.owner, row.engine, row.started or now(), row.ended, row.progress
+
+
+def read_session(columns: Columns) -> SessionRow:
+    """Return a session from its columns."""
+    return SessionRow(*columns)
+
+
+def _seal_array(
+    digest: bytes, dtype: str, shape: str, store: bytes | None, file: str | None, members: bytes | None
+) -> int:
+    return crc32(members or b"", crc32(digest + f"{dtype}{shape}{file}".encode() + (store or b"")))
+
+
+def _broken(what: str, key: bytes) -> InvalidData:
+    return InvalidData(f"the row of {what} {bytes(key).hex()} is not what was written")

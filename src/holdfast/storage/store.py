@@ -1,0 +1,365 @@
+"""Keep large results as files: one store, a folder, per node that needs one.
+
+A store is built and flushed in `tmp/` by whoever computed it, and then renamed to its lasting place; so it appears
+whole or not at all. Its folders are flushed before anything names it. A whole store is never changed, and never
+removed for another. Links are not followed, and names from outside are checked before they become paths.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from io import BufferedIOBase
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from holdfast.errors import HoldfastError, InvalidData, StoreDamaged, StoreFailure
+from holdfast.model.content import Content, array_token, write_token
+from holdfast.plugins import load_format
+from holdfast.storage.confine import open_within, remove
+from holdfast.storage.flush import flush_file, flush_folder, write_new_file
+from holdfast.storage.format import TEXT, Format, Layout, Mappable
+from holdfast.storage.metadata import DATA, FILE_NAME, METADATA, Metadata, StoredFile, read_metadata, write_metadata
+from holdfast.storage.ownership import current_owner, is_tag_alive, owner_tag
+from holdfast.storage.workdir import MARKER, WorkDirectory
+
+if TYPE_CHECKING:
+    from holdfast.model.content import Array
+
+INLINE_LIMIT = 128 * 1024
+"""Results whose text and arrays have at most so many bytes are kept in the catalog, where that is cheaper."""
+
+MAP_FROM = 1024 * 1024
+"""Smaller arrays are read, larger ones mapped; each map keeps a file open, and their number is limited."""
+
+_METADATA_LIMIT = 256 * 1024 * 1024
+_STORE_NAME = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_STAGED_NAME = re.compile(r"[0-9a-f-]{1,120}\.[0-9a-f]{16}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A store under construction: whole and flushed, but without its lasting place."""
+
+    name: str
+    """Name of its folder in `tmp/`."""
+    metadata: Metadata
+
+
+def size_of(content: Content) -> int:
+    """Return the bytes of a text and all its arrays, to be compared with `INLINE_LIMIT`."""
+    return len(content.text) + sum(array.nbytes for array in content.arrays.values())
+
+
+def store_path(workdir: WorkDirectory, store: str) -> Path:
+    """Return the folder of a published store, by its 64 hex digits."""
+    if not _STORE_NAME.fullmatch(store):
+        raise StoreDamaged(f"{store!r:.80} cannot be the name of a store in {workdir.path}. Run: holdfast verify")
+    return workdir.nodes / store[:2] / store
+
+
+def new_name() -> str:
+    """Return a free name for a folder in `tmp/`, by which it is swept when this process is dead."""
+    return f"{owner_tag(current_owner(''))}.{os.urandom(8).hex()}"
+
+
+def stage(directory: str | os.PathLike[str], content: Content) -> Staged:
+    """Write a store in `tmp/`, flushed and ready to be published.
+
+    Parameters
+    ----------
+    directory : path
+        The working directory. Any process may stage, and needs to own nothing.
+    content : Content
+        Its arrays may be fewer than its text names, if the others are kept elsewhere.
+
+    Returns
+    -------
+    Staged
+        Its name goes to whoever publishes.
+
+    Raises
+    ------
+    StoreFailure
+        The file system refused; nothing is left behind.
+    """
+    workdir = WorkDirectory(Path(directory))
+    name = new_name()
+    folder = workdir.tmp / name
+    with writing(workdir):
+        os.mkdir(folder)
+        try:
+            metadata = Metadata(content.digest, tuple(_write_values(folder, content)))
+            write_new_file(folder / METADATA, write_metadata(metadata))
+            flush_folder(folder)
+        except BaseException:
+            with suppress(OSError):  # swept later; what went wrong first is what must be told
+                remove(folder)
+            raise
+    return Staged(name, metadata)
+
+
+def read_staged(workdir: WorkDirectory, name: str) -> Staged:
+    """Return what a store under construction holds.
+
+    Raises
+    ------
+    StoreDamaged
+        There is none of that name.
+    """
+    if not _STAGED_NAME.fullmatch(name):
+        raise StoreDamaged(f"{name!r:.160} cannot be the name of a store under construction in {workdir.path}.")
+    with _reading(workdir.tmp / name / METADATA):
+        return Staged(name, _read_metadata(workdir.path, "tmp", name))
+
+
+def read_store(workdir: WorkDirectory, store: str) -> Metadata:
+    """Return what a published store holds.
+
+    Raises
+    ------
+    StoreDamaged
+        It is missing, or its metadata are.
+    """
+    with _reading(store_path(workdir, store) / METADATA):
+        return _read_metadata(workdir.path, "nodes", store[:2], store)
+
+
+def read_text(workdir: WorkDirectory, store: str, *, digest: bytes | None = None) -> bytes:
+    """Return the content text of a published store, checked against its digest.
+
+    Parameters
+    ----------
+    workdir : WorkDirectory
+    store : str
+        64 hex digits.
+    digest : bytes, optional
+        The digest that the catalog states; without it, that of the metadata is believed.
+
+    Raises
+    ------
+    StoreDamaged
+        The store is not what was committed; names it and the file.
+    """
+    metadata = read_store(workdir, store)
+    file = metadata.text
+    with _reading(store_path(workdir, store) / (file.name if file else METADATA)):
+        text = _read_text(workdir, store, file) if file else _plain_text(metadata)
+        found = Content(text, {}).digest
+        if found != metadata.digest or digest not in (None, found):
+            raise InvalidData(f"it holds another value, {found.hex()}")
+    return text
+
+
+def open_array(path: str | os.PathLike[str], *, digest: str | None = None, verify: bool = True) -> Array:
+    """Return an array of a published store, read-only; mapped from its file if it is large.
+
+    Parameters
+    ----------
+    path : path
+        The file: folder of the store, and name.
+    digest : str, optional
+        Hex digest that the array must have; without it, that of the metadata is believed.
+    verify : bool
+        Compare the bytes with the digest, once per process and state of the file. Takes about one second per GiB;
+        without it, only sizes and headers are checked.
+
+    Raises
+    ------
+    StoreDamaged
+        The file is missing, or not what was committed; names store and file.
+    """
+    place = Path(path)
+    root, inner = place.parents[3] if len(place.parts) > 4 else place, place.parts[-4:]
+    with _reading(place):
+        if not _is_file_of_store(inner):
+            raise InvalidData("it is no file of a store")
+    with _reading(place.parent / METADATA):
+        file = _read_metadata(root, *inner[:3]).find(inner[3])
+        if digest not in (None, file.digest):
+            raise InvalidData(f"{file.name} would be another array, {file.digest}")
+    with _reading(place), open_within(root, inner) as stream:
+        if verify:
+            _verify(root, inner, file, _state(stream))
+        return _read_array(stream, file)
+
+
+def verify_store(workdir: WorkDirectory, store: str) -> Metadata:
+    """Compare every byte of a published store with what its metadata say, and return them.
+
+    Raises
+    ------
+    StoreDamaged
+        Names the store and the first file that is missing or wrong.
+    """
+    metadata = read_store(workdir, store)
+    path = store_path(workdir, store)
+    for file in metadata.files:
+        with _reading(path / file.name):
+            _compare(workdir.path, ("nodes", store[:2], store, file.name), file)
+    with _reading(path / METADATA):
+        text = metadata.text
+        if (text.digest if text else Content(_plain_text(metadata), {}).digest.hex()) != metadata.digest.hex():
+            raise InvalidData("it contradicts itself about the digest")
+    return metadata
+
+
+def sweep_tmp(workdir: WorkDirectory) -> int:
+    """Remove what dead processes left in `tmp/`, and return how many things that were.
+
+    Only for the owner of the directory. What belongs to a living process, or to one of another machine, stays.
+    """
+    count = 0
+    with writing(workdir):
+        for name in os.listdir(workdir.tmp):
+            tag = name.partition(".")[0]
+            if name.startswith((MARKER, "owner.json")) or is_tag_alive(tag) is False:
+                remove(workdir.tmp / name)
+                count += 1
+    return count
+
+
+# writing
+
+
+def _write_values(folder: Path, content: Content) -> Iterator[StoredFile]:
+    token = array_token(content.text)
+    if token is not None and token[2] in content.arrays:
+        yield _write_value(folder, DATA, "numpy", content.arrays[token[2]], Layout(token[0], token[1]), token[2])
+        return
+    layout = Layout(TEXT, (len(content.text),))
+    yield _write_value(folder, DATA, "json", content.text, layout, content.digest.hex())
+    for number, (digest, array) in enumerate(sorted(content.arrays.items(), key=lambda item: item[0])):
+        yield _write_value(folder, f"array-{number}", "numpy", array, Layout(array.dtype.str, array.shape), digest)
+
+
+def _write_value(
+    folder: Path, stem: str, format_name: str, value: Array | bytes, layout: Layout, digest: str
+) -> StoredFile:
+    form: Format[Array | bytes] = load_format(format_name)
+    name = stem + form.suffix
+    descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
+    with open(descriptor, "wb") as stream:
+        form.write(value, stream)
+        stream.flush()
+        flush_file(descriptor)
+        return StoredFile(name, form.name, layout, stream.tell(), digest)
+
+
+# reading
+
+
+def _read_metadata(root: Path, *inner: str) -> Metadata:
+    with open_within(root, (*inner, METADATA)) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if size > _METADATA_LIMIT:
+            raise InvalidData(f"{METADATA} has {size} bytes")
+        return read_metadata(stream.read(size))
+
+
+def _read_text(workdir: WorkDirectory, store: str, file: StoredFile) -> bytes:
+    form: Format[bytes] = load_format(file.format)
+    with open_within(workdir.path, ("nodes", store[:2], store, file.name)) as stream:
+        return form.read(stream, file.layout)
+
+
+def _plain_text(metadata: Metadata) -> bytes:
+    plain = metadata.plain
+    if plain is None:
+        raise InvalidData(f"{METADATA} names no file of the value")
+    return write_token(plain.layout.dtype, plain.layout.shape, plain.digest).encode("ascii")
+
+
+def _is_file_of_store(inner: Sequence[str]) -> bool:
+    if len(inner) != 4:
+        return False
+    area, prefix, store, name = inner
+    is_store = area == "nodes" and prefix == store[:2] and _STORE_NAME.fullmatch(store) is not None
+    return is_store and FILE_NAME.fullmatch(name) is not None
+
+
+def _read_array(stream: BufferedIOBase, file: StoredFile) -> Array:
+    form: Format[Array] = load_format(file.format)
+    _check_size(stream, file)
+    if file.size >= MAP_FROM and isinstance(form, Mappable):
+        try:
+            return form.map(stream, file.layout)
+        except OSError as error:
+            if error.errno not in (errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENODEV):
+                raise
+    return form.read(stream, file.layout)
+
+
+def _state(stream: BufferedIOBase) -> tuple[int, ...]:
+    facts = os.fstat(stream.fileno())
+    return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
+
+
+@lru_cache(maxsize=4096)
+def _verify(root: Path, inner: tuple[str, ...], file: StoredFile, state: tuple[int, ...]) -> None:
+    """Compare bytes and digest. Success is remembered while the state of the file is the same, an error is not."""
+    _compare(root, inner, file)
+
+
+def _compare(root: Path, inner: Sequence[str], file: StoredFile) -> None:
+    form: Format[Array | bytes] = load_format(file.format)
+    with open_within(root, inner) as stream:
+        _check_size(stream, file)
+        found = form.digest(stream, file.layout)
+    if found != file.digest:
+        raise InvalidData(f"{inner[-1]} holds another value, {found}")
+
+
+def _check_size(stream: BufferedIOBase, file: StoredFile) -> None:
+    size = os.fstat(stream.fileno()).st_size
+    if size != file.size:
+        raise InvalidData(f"{file.name} has {size} bytes instead of {file.size}")
+
+
+# what goes wrong
+
+
+@contextmanager
+def _reading(place: Path) -> Iterator[None]:
+    remedy = "Run: holdfast verify --repair, and then what made it again"
+    try:
+        yield
+    except InvalidData as error:
+        raise StoreDamaged(f"The store of node {_node_of(place)} is damaged: {place}: {error}. {remedy}.") from error
+    except OSError as error:
+        if isinstance(error, HoldfastError):
+            raise
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EIO):
+            message = f"The store of node {_node_of(place)} cannot be read: {place}: {error.strerror}. {remedy}."
+            raise StoreDamaged(message) from error
+        raise StoreFailure(f"{place} cannot be read: {error.strerror}. Try again when that is over.") from error
+
+
+def _node_of(place: Path) -> str:
+    return next((part for part in reversed(place.parts) if _STORE_NAME.fullmatch(part)), place.name)
+
+
+@contextmanager
+def writing(workdir: WorkDirectory) -> Iterator[None]:
+    """Turn a refusal of the file system into `StoreFailure`, which says what to do."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error, HoldfastError):
+            raise
+        raise _write_failure(workdir, error) from error
+
+
+def _write_failure(workdir: WorkDirectory, error: OSError) -> StoreFailure:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        remedy = "Free some space, or raise the quota, and run the same again: everything finished is kept"
+    else:
+        remedy = "Check disk and permissions, and run the same again: everything finished is kept"
+    failure = StoreFailure(f"Nothing can be written in {workdir.path}: {error.strerror or error}. {remedy}.")
+    failure.errno = error.errno
+    return failure
