@@ -1,22 +1,30 @@
-"""Computations as a graph of content-addressed nodes that never loses, repeats or corrupts a finished one."""
+"""Computations as a graph of content-addressed nodes that never loses, repeats or corrupts a finished one.
 
-from holdfast.authoring.decorate import graph, operation
-from holdfast.authoring.flow import gather, map, while_loop  # noqa: A004 (JAX's name)
-from holdfast.authoring.trace import trace
-from holdfast.errors import (
-    GraphError,
-    HoldfastError,
-    OperationFailed,
-    OwnershipError,
-    UnsupportedValue,
-    WorkingDirectoryError,
-)
-from holdfast.model.datatype import Boolean, Bytes, Complex128, File, Float64, Integer64, Mapping, Null, String
-from holdfast.model.lifecycle import NodeState
-from holdfast.model.placeholder import Placeholder
-from holdfast.runtime.context import WorkerContext
-from holdfast.runtime.session import Session
-from holdfast.version import __version__
+The public names are imported when they are first used (Scientific Python's SPEC 1), so that workers and commands load only what they need.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from holdfast.authoring.decorate import graph, operation
+    from holdfast.authoring.flow import gather, map, while_loop  # noqa: A004 (JAX's name)
+    from holdfast.authoring.trace import trace
+    from holdfast.errors import (
+        GraphError,
+        HoldfastError,
+        OperationFailed,
+        OwnershipError,
+        UnsupportedValue,
+        WorkingDirectoryError,
+    )
+    from holdfast.model.datatype import Boolean, Bytes, Complex128, File, Float64, Integer64, Mapping, Null, String
+    from holdfast.model.lifecycle import NodeState
+    from holdfast.model.placeholder import Placeholder
+    from holdfast.runtime.context import WorkerContext
+    from holdfast.runtime.session import Session
+    from holdfast.version import __version__
+    from holdfast.views.progress import watch
 
 __all__ = [
     "Boolean",
@@ -44,5 +52,41 @@ __all__ = [
     "map",
     "operation",
     "trace",
+    "watch",
     "while_loop",
 ]
+
+_HOMES = {
+    "authoring.decorate": ("graph", "operation"),
+    "authoring.flow": ("gather", "map", "while_loop"),
+    "authoring.trace": ("trace",),
+    "errors": (
+        *("GraphError", "HoldfastError", "OperationFailed"),
+        *("OwnershipError", "UnsupportedValue", "WorkingDirectoryError"),
+    ),
+    "model.datatype": (
+        *("Boolean", "Bytes", "Complex128", "File", "Float64"),
+        *("Integer64", "Mapping", "Null", "String"),
+    ),
+    "model.lifecycle": ("NodeState",),
+    "model.placeholder": ("Placeholder",),
+    "runtime.context": ("WorkerContext",),
+    "runtime.session": ("Session",),
+    "version": ("__version__",),
+    "views.progress": ("watch",),
+}
+"""Where each public name lives."""
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used."""
+    for home, names in _HOMES.items():
+        if name in names:
+            found = globals()[name] = getattr(import_module(f"holdfast.{home}"), name)
+            return found  # type: ignore[no-any-return]
+    raise AttributeError(f"module 'holdfast' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Return the public names, for completion."""
+    return __all__

@@ -44,6 +44,16 @@ if __name__ == "__main__":
 """
 
 
+IMPORTING = """
+import sys
+import holdfast as hf
+import study
+
+with hf.Session(sys.argv[1]) as session:
+    print(session.result(study.final), study.final.uid, session.counts.reused)
+"""
+
+
 @pytest.fixture
 def script(tmp_path: Path) -> Path:
     path = tmp_path / "study.py"
@@ -77,10 +87,10 @@ def test_run_takes_a_mapping_of_nodes_and_prints_json(script: Path, tmp_path: Pa
 def test_a_script_has_one_uid_however_it_is_run(script: Path, tmp_path: Path) -> None:
     holdfast("run", f"{script}:final", "--work", tmp_path / "work")
     as_script = subprocess.run([sys.executable, str(script), str(tmp_path / "work")], capture_output=True, text=True)
+    (tmp_path / "importing.py").write_text(IMPORTING)
     imported = subprocess.run(
-        [sys.executable, "-c", f"import study, holdfast as hf\nwith hf.Session({str(tmp_path / 'work')!r}) as s: print(s.result(study.final), study.final.uid, s.counts.reused)"],
-        capture_output=True, text=True, cwd=tmp_path,
-    )  # fmt: skip
+        [sys.executable, "importing.py", str(tmp_path / "work")], capture_output=True, text=True, cwd=tmp_path
+    )
     assert as_script.stdout == imported.stdout
     assert as_script.stdout.startswith("9.0 ")
     assert as_script.stdout.endswith(" 1\n")

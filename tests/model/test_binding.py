@@ -50,7 +50,7 @@ def test_an_inner_graph_never_takes_the_placeholder_of_an_outer_one() -> None:
 
 def test_names_that_do_not_fit_are_refused() -> None:
     traced = hf.trace(lambda x: add(x), x=hf.Placeholder("x"))
-    with pytest.raises(GraphError, match="'y'|y"):
+    with pytest.raises(GraphError, match="y wrong or missing"):
         bind(traced, {"y": value(1)})
     with pytest.raises(GraphError, match="x"):
         bind(traced, {})

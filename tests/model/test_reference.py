@@ -37,7 +37,7 @@ def test_parts_are_written_with_labels_and_indices() -> None:
 
 @pytest.mark.parametrize("use", [bool, len, iter, list, float, int, range])
 def test_a_node_never_pretends_to_be_its_value(use: object) -> None:
-    with pytest.raises(NotAValue, match="session.result"):
+    with pytest.raises(NotAValue, match=r"session\.result"):
         use(double(1))  # type: ignore[operator]
 
 

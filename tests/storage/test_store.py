@@ -325,15 +325,18 @@ def test_a_folder_of_a_store_that_leads_elsewhere_is_not_followed(workdir: WorkD
         read_text(workdir, UID)
 
 
-HOSTILE: dict[str, Callable[[dict[str, Any]], object]] = {
-    "a newer version": lambda record: record.update(version=2),
-    "no files": lambda record: record.pop("files"),
-    "a file elsewhere": lambda record: record["files"].update({"../../../x": record["files"]["data.npy"]}),
-    "an object array": lambda record: record["files"]["data.npy"].update(dtype="|O"),
-    "a huge array": lambda record: record["files"]["data.npy"].update(shape=[2**62, 2**62]),
-    "a negative size": lambda record: record["files"]["data.npy"].update(shape=[-1]),
-    "an unknown format": lambda record: record["files"]["data.npy"].update(format="pickle"),
-    "no digest": lambda record: record.update(digest="x"),
+HOSTILE: dict[str, tuple[str, str]] = {
+    "a newer version": ('"version": 1', '"version": 2'),
+    "no files": ('"files"', '"folders"'),
+    "a file elsewhere": ('"data.npy"', '"../../../x"'),
+    "an object array": ('{"format": "numpy", "dtype": "<f8"', '{"format": "numpy", "dtype": "|O"'),
+    "a huge array": ("[2, 3, 4]", f"[{2**62}, {2**62}]"),
+    "a negative size": ("[2, 3, 4]", "[2, -3, 4]"),
+    "an unknown format": ('{"format": "numpy"', '{"format": "pickle"'),
+    "another size": ('"size": 320', '"size": 321'),
+    "another digest": ('"digest": "', '"digest": "0000'),
+    "deep brackets": ('"version": 1', '"version": ' + "[" * 100_000),
+    "blanks": ("\n", "\n "),
 }
 
 
@@ -341,9 +344,9 @@ HOSTILE: dict[str, Callable[[dict[str, Any]], object]] = {
 def test_hostile_metadata_are_refused(workdir: WorkDirectory, what: str) -> None:
     keep(workdir, VALUES["array"])
     path = store_path(workdir, UID) / "metadata.json"
-    record = json.loads(path.read_text())
-    HOSTILE[what](record)
-    path.write_text(json.dumps(record, indent=1) + "\n")
+    old, new = HOSTILE[what]
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
     with pytest.raises((StoreDamaged, NotFound)):
         open_array(only_file(workdir))
 

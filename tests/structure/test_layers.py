@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -33,7 +35,8 @@ ORDER = {
     "model": "content shape fingerprint operation reference placeholder datatype node graph control binding lifecycle",
     "authoring": "naming source implementation decorate trace flow",
     "storage": "flush workdir ownership confine format metadata store publish database rows seal catalog commit inventory userfile",
-    "runtime": "events job engine code worker recent contents task commitment ledger dispatch nodecall ensemble iteration scheduler session context",
+    "runtime": "events job engine code worker recent contents task commitment ledger dispatch nodecall ensemble iteration "
+    "scheduler session context",
 }
 
 OPTIONAL = {"numpy", "cloudpickle", "rich", "distributed", "dask", "h5py", "pyarrow"}
@@ -120,7 +123,24 @@ def test_files_are_small_and_say_what_they_are_for(path: Path) -> None:
 
 def test_the_public_face_is_small_and_closed() -> None:
     tree = ast.parse((ROOT / "__init__.py").read_text())
-    assert all(isinstance(node, (ast.ImportFrom, ast.Assign, ast.Expr)) for node in tree.body)
+    kinds = (ast.ImportFrom, ast.Assign, ast.Expr)
+    functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+    assert functions == ["__getattr__", "__dir__"]
+    assert all(isinstance(node, (*kinds, ast.FunctionDef)) or is_type_checking(node) for node in tree.body)
     assert len(holdfast.__all__) <= 40
     assert sorted(holdfast.__all__) == list(holdfast.__all__)
     assert all(hasattr(holdfast, name) for name in holdfast.__all__)
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert imported - {"import_module", "TYPE_CHECKING"} == set(holdfast.__all__)
+
+
+def test_importing_holdfast_imports_nothing_heavy() -> None:
+    code = "import sys, holdfast; print(*(name for name in sys.modules if name.startswith(('holdfast', 'numpy', 'sqlite3'))))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == ["holdfast"]
+
+
+def test_writing_a_graph_imports_neither_numpy_nor_the_database() -> None:
+    code = "import sys, holdfast as hf; hf.operation(len, name='a.b', version='1')(1); print({'numpy', 'sqlite3'} & set(sys.modules))"
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == "set()\n"

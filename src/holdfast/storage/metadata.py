@@ -81,8 +81,9 @@ def write_metadata(metadata: Metadata) -> bytes:
     }
     if plain:
         record |= {"dtype": plain.layout.dtype, "shape": plain.layout.shape}
-    record["files"] = {file.name: _write_file(file) for file in metadata.files}
-    return json.dumps(record, indent=1).encode() + b"\n"
+    files = ",\n".join(f'  "{file.name}": {json.dumps(_write_file(file))}' for file in metadata.files)
+    members = "".join(f'"{name}": {json.dumps(member)},\n' for name, member in record.items())
+    return f'{{{members}"files": {{\n{files}\n}}}}\n'.encode()
 
 
 def read_metadata(data: bytes) -> Metadata:
