@@ -1,4 +1,4 @@
-"""The toy graph's four wishes: data, a transformation, checkpoints, and looping and parallel data flow. Run it twice."""
+"""The toy graph's four wishes: data, a transformation, checkpoints, looping and parallel data flow. Run it twice."""
 
 import sys
 
@@ -32,9 +32,7 @@ scaled = transform(data, 0.5)  # 2. a basic transformation of it
 loop = hf.while_loop(is_small, grow, {"columns": scaled, "rounds": 0}, max_iterations=100)  # 4. loop and parallel map
 
 if __name__ == "__main__":
-    with hf.Session(
-        sys.argv[1] if len(sys.argv) > 1 else "runs/toy"
-    ) as session:  # 3. what is there already is found again
+    with hf.Session(*sys.argv[1:] or ["runs/toy"]) as session:  # 3. what is there already is found again
         print(f"data {data.uid}\nscaled, now {session.status(scaled).value}: {session.result(scaled).tolist()}")
         print(f"loop, now {session.status(loop).value}: {session.result(loop)}")
         print(f"ran {session.counts.done} operations, reused {session.counts.reused} results")

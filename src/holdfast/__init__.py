@@ -83,7 +83,7 @@ def __getattr__(name: str) -> object:
     for home, names in _HOMES.items():
         if name in names:
             found = globals()[name] = getattr(import_module(f"holdfast.{home}"), name)
-            return found  # type: ignore[no-any-return]
+            return found
     raise AttributeError(f"module 'holdfast' has no attribute {name!r}")
 
 

@@ -295,3 +295,18 @@ def test_ten_thousand_separate_nodes_are_one_request(tmp_path: Path) -> None:
     for _ in range(2):
         with hf.Session(tmp_path / "work") as session:
             assert session.results(nodes) == list(range(1, 10_001))
+
+
+def test_dask_is_an_engine_through_its_executor(tmp_path: Path) -> None:
+    from distributed import Client
+
+    with (
+        Client(n_workers=2, threads_per_worker=1, dashboard_address=None) as client,
+        hf.Session(tmp_path / "work", engine=client.get_executor()) as session,
+    ):
+        ensemble = hf.map(lambda x: add(x, add(x)), numpy.arange(20.0))
+        assert session.result(ensemble).tolist() == [2 * x + 1 for x in range(20)]
+        large = hf.map(hf.operation(lambda n: numpy.full(50_000, n), name="demo.large"), [1.0, 2.0])
+        assert session.result(large).sum() == 150_000.0
+        with pytest.raises(hf.OperationFailed, match="TypeError"):
+            session.result(add(1, "a"))

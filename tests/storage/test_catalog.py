@@ -430,3 +430,21 @@ def test_flipped_bits_give_errors_or_nothing_but_never_a_wrong_value(workdir: Wo
         assert all(found[row.uid] == row for row in nodes if row.uid in found)
         assert all(results[row.call_key].text == row.text for row in calls if row.call_key in results)
     assert seen > 20
+
+
+LOCK = """
+import fcntl, sys
+with open(sys.argv[1], "r+b") as stream:
+    fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB, 510, 0x40000002)
+"""
+
+
+def test_opening_a_reader_does_not_drop_the_locks_of_the_writer(workdir: WorkDirectory) -> None:
+    """Closing any descriptor of a file drops all POSIX locks that the process holds on it, also those of SQLite."""
+    command = [sys.executable, "-c", LOCK, str(workdir.catalog_path)]
+    with Catalog.open(workdir) as catalog:
+        catalog.write([call(1)])
+        Catalog.open(workdir, read_only=True).close()
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert "BlockingIOError" in done.stderr or "PermissionError" in done.stderr, "the writer's lock is gone"
+    assert subprocess.run(command, check=False).returncode == 0

@@ -68,8 +68,8 @@ def normalise(source: str) -> str:
 
     Examples
     --------
-    >>> normalise("@cached\\ndef f(x):\\n    'Says something.'\\n    return x+1  # one more")
-    'def f ( x ) : \\n { return x + 1 \\n }'
+    >>> normalise("def f(x):\n    'Says something.'\n    return x+1  # one more")
+    'def f ( x ) : \n { return x + 1 \n }'
     """
     kept: list[str] = []
     statement: list[tuple[int, str]] = []

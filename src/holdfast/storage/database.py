@@ -59,8 +59,8 @@ class Database:
         """Open the database, and make it if there is none; see `Catalog.open`."""
         if durability not in _SYNCHRONOUS:
             raise InvalidData(f"durability is {durability!r}; it must be 'power' or 'process'")
-        _check_file(path, read_only)
         with _translated(path):
+            _check_file(path, read_only)
             connection = _connect_to_read(path) if read_only else _connect(path, "rwc")
             try:
                 _prepare(connection, path, durability, read_only)
@@ -119,12 +119,10 @@ def damage(path: Path, reason: object) -> StoreDamaged:
 
 
 def _check_file(path: Path, read_only: bool) -> None:
-    """Look at the file before SQLite does: what is newer or foreign is refused before anything is written."""
+    """Look at the file as it stands: what is newer or foreign is refused before anything is written."""
     try:
         if not stat.S_ISREG(path.lstat().st_mode):
             raise StoreDamaged(f"{path} is no plain file. Restore the working directory from a copy.")
-        with open(path, "rb") as stream:
-            header = stream.read(100)
     except FileNotFoundError:
         if read_only:
             raise _nothing_yet(path) from None
@@ -133,9 +131,13 @@ def _check_file(path: Path, read_only: bool) -> None:
         raise StoreFailure(f"{path} cannot be read: {error.strerror}. Check its permissions.") from error
     if path.with_name(path.name + "-journal").exists():
         return  # its creation was cut off by a power failure; SQLite rolls that back by itself
-    if header and not header.startswith(b"SQLite format 3\0"):
-        raise StoreDamaged(f"{path} is no database. Restore the working directory from a copy.")
-    _check_version(int.from_bytes(header[60:64], "big"), path)
+    # Through SQLite: to open and close the file here would drop the locks of every other connection of this process.
+    # Source: https://sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
+    connection = _connect(path, "ro&immutable=1")
+    try:
+        _check_version(connection.execute("PRAGMA user_version").fetchone()[0], path)
+    finally:
+        connection.close()
 
 
 def _check_version(version: int, path: Path) -> None:
