@@ -310,3 +310,72 @@ def test_dask_is_an_engine_through_its_executor(tmp_path: Path) -> None:
         assert session.result(large).sum() == 150_000.0
         with pytest.raises(hf.OperationFailed, match="TypeError"):
             session.result(add(1, "a"))
+
+
+def test_an_engine_that_breaks_its_word_leaves_nobody_waiting(tmp_path: Path) -> None:
+    class Broken:
+        name, slots, is_inline, shares_memory = "broken", 1, False, True
+
+        def submit(self, job: Any, report: Any) -> None:
+            raise RuntimeError("out of order")
+
+        def cancel(self, ticket: int) -> bool:
+            return False
+
+        def close(self) -> None:
+            pass
+
+    with hf.Session(tmp_path / "work", engine=Broken()) as session:
+        with pytest.raises(RuntimeError, match="out of order"):
+            session.result(add(1), timeout=30)
+        with pytest.raises(RuntimeError, match="out of order"):
+            session.result(add(2), timeout=30)
+
+
+def test_a_worker_that_dies_again_and_again_fails_its_call_and_no_other(tmp_path: Path) -> None:
+    die = hf.operation(_die_at_three, name="demo.die")
+    with hf.Session(tmp_path / "work", engine="processes", workers=2) as session:
+        with pytest.raises(hf.OperationFailed, match="lost 4 times"):
+            session.result(hf.map(die, range(6)), timeout=60)
+        assert session.counts.done == 5
+
+
+def _die_at_three(x: int) -> int:
+    import os
+
+    if x == 3:
+        os._exit(1)
+    return x
+
+
+def test_a_full_store_is_an_error_and_no_acknowledgement(tmp_path: Path) -> None:
+    """A limit on the size of files stands for a full disk."""
+    import subprocess
+    import sys
+
+    script = (
+        "import resource, signal, sys, holdfast as hf\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "f = hf.operation(lambda n: 'x' * n, name='demo.text')\n"
+        "with hf.Session(sys.argv[1], engine=sys.argv[2]) as session:\n"
+        "    session.result(f(10))\n"
+        "    resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))\n"
+        "    try:\n"
+        "        session.results([f(n) for n in range(100_000, 100_040)], timeout=60)\n"
+        "    except hf.HoldfastError as error:\n"
+        "        print(type(error).__name__, error)\n"
+        "with hf.Session(sys.argv[1] + '-other') as session:\n"
+        "    print(session.result(f(3)))\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "work"), "in_process"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("StoreFailure"), ended.stdout
+    assert ended.stdout.endswith("xxx\n")
+    text = hf.operation(lambda n: "x" * n, name="demo.text")
+    with hf.Session(tmp_path / "work") as session:
+        assert len(session.result(text(100_039))) == 100_039

@@ -17,6 +17,7 @@ from holdfast.errors import HoldfastError
 from holdfast.runtime.code import describe
 from holdfast.runtime.contents import Contents, Places
 from holdfast.runtime.engine import Engine
+from holdfast.runtime.events import Event, WorkerLost
 from holdfast.runtime.job import Call, Code, Failed, Finished, Job, Lost, Outcome, Report
 
 JOB_SECONDS = 0.05
@@ -66,11 +67,19 @@ class Queue:
 class Dispatcher:
     """Hands calls to an engine."""
 
-    def __init__(self, engine: Engine, contents: Contents, directory: str, report: Callable[[Report], None]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        contents: Contents,
+        directory: str,
+        report: Callable[[Report], None],
+        tell: Callable[[Event], None],
+    ) -> None:
         self._engine = engine
         self._contents = contents
         self._directory = directory
         self._report = report
+        self._tell = tell
         self._queues: dict[bytes, Queue] = {}
         self._pending: dict[bytes, Pending] = {}
         self._jobs: dict[int, tuple[Queue, list[Pending]]] = {}
@@ -125,6 +134,9 @@ class Dispatcher:
         if report.ticket not in self._jobs:  # it was forgotten
             return []
         queue, pendings = self._jobs.pop(report.ticket)
+        reasons = sorted({outcome.reason for outcome in report.outcomes if isinstance(outcome, Lost)})
+        if reasons:
+            self._tell(WorkerLost(str(queue.operation.name), reasons[0]))
         settled: list[tuple[Pending, Finished | Failed]] = []
         for pending, outcome in zip(pendings, report.outcomes, strict=True):
             final = self._judge(queue, pending, outcome)

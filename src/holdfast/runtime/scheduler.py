@@ -116,7 +116,7 @@ class Scheduler:
             jobs = self.dispatcher.fill()
             self.ledger.send()
         except Exception as error:  # a damaged catalog, a full disk, a bug: nobody may wait for ever
-            self._break(error)
+            self.break_off(error)
             return []
         self.counts.running = self.dispatcher.running
         return jobs
@@ -156,7 +156,7 @@ class Scheduler:
         elif isinstance(happening, Request):
             self._take_request(happening)
         elif isinstance(happening, Broken):
-            self._break(happening.error)
+            self.break_off(happening.error)
         else:
             self.is_stopped = True
 
@@ -297,10 +297,14 @@ class Scheduler:
         found = self.ledger.find_calls(list({task.key for task, _ in keyed}))
         for task, places in keyed:
             row = found.get(task.key)
-            if row is not None:
-                self._reuse_call(task, row)
-            else:
-                self._start(task, places)
+            try:
+                if row is not None:
+                    self._reuse_call(task, row)
+                else:
+                    self._start(task, places)
+            except (HoldfastError, OSError) as error:
+                reason = Failure(task.operation, task.node.uid, "", type(error).__name__, str(error))
+                self.fail(task, reason, row=True)
 
     def _prepare(self, task: Task) -> Places | None:
         """Give a task whose dependencies are settled its call key; None if it cannot run."""
@@ -425,7 +429,7 @@ class Scheduler:
         for watcher in watchers:
             watcher(task)
 
-    def _break(self, error: Exception) -> None:
+    def break_off(self, error: Exception) -> None:
         """Fail everything that is under way, and all that is asked for later."""
         self.broken = error
         self._to_look_up, self._ready, self._ensembles = [], [], {}

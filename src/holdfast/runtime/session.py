@@ -13,12 +13,13 @@ import json
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from queue import SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from holdfast.errors import GraphError, OperationFailed, SessionClosed, StoreFailure
+from holdfast.errors import GraphError, HoldfastError, OperationFailed, SessionClosed, StoreFailure
 from holdfast.model.datatype import DataNode, as_input
 from holdfast.model.lifecycle import NodeState
 from holdfast.model.reference import Input, Reference, references
@@ -97,16 +98,14 @@ class Session:
         self._inbox: SimpleQueue[Happening] = SimpleQueue()
         try:
             sweep_tmp(self._workdir)
-            self._commit = GroupCommit(
-                self._workdir, durability=durability, on_failure=lambda error: self._inbox.put(Broken(error))
-            )
+            self._commit = GroupCommit(self._workdir, durability=durability, on_failure=self._note_breakage)
             self._catalog = Catalog.open(self._workdir, read_only=True)
         except BaseException:
             self._ownership.release()
             raise
         self._contents = Contents(self._workdir, self._catalog, shares_memory=self._engine.shares_memory)
         ledger = Ledger(self._catalog, self._contents, self._commit, self._inbox.put)
-        dispatcher = Dispatcher(self._engine, self._contents, str(self._workdir.path), self._inbox.put)
+        dispatcher = Dispatcher(self._engine, self._contents, str(self._workdir.path), self._inbox.put, self._tell)
         self._scheduler = Scheduler(self._catalog, ledger, self._contents, dispatcher, self._inbox, self._tell)
         self._listeners: list[Callable[[Event], None]] = []
         self._subscribers: dict[str, list[SimpleQueue[Event | None]]] = {}
@@ -307,9 +306,9 @@ class Session:
     def _note_progress(self, ended: str | None = None) -> None:
         """Tell the catalog how far the session is, for those who look from outside."""
         self._noted = monotonic()
-        if self._scheduler.broken is None:
-            owner, progress = json.dumps(asdict(self._owner)), json.dumps(asdict(self.counts))
-            row = SessionRow(self.id, owner, self._engine.name, self._started, ended, progress)
+        owner, progress = json.dumps(asdict(self._owner)), json.dumps(asdict(self.counts))
+        row = SessionRow(self.id, owner, self._engine.name, self._started, ended, progress)
+        with suppress(HoldfastError):  # a store that refuses to write is told to those who wait for results
             self._commit.append([row], (), _nothing)
 
     def _start_thread(self) -> None:
@@ -319,7 +318,15 @@ class Session:
                 self._thread.start()
 
     def _loop(self) -> None:
-        self._drive(lambda: self._scheduler.is_stopped, None)
+        while not self._scheduler.is_stopped:
+            try:
+                self._drive(lambda: self._scheduler.is_stopped, None)
+            except Exception as error:  # a bug, or an engine that breaks its word: nobody may wait for ever
+                with self._state:
+                    self._scheduler.break_off(error)
+
+    def _note_breakage(self, error: Exception) -> None:
+        self._inbox.put(Broken(error))
 
     def _tell(self, event: Event) -> None:
         for listener in list(self._listeners):
