@@ -148,7 +148,7 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, default=Path("ramachandran.png"), help="default: %(default)s")
     arguments = parser.parse_args()
     targets = study(arguments.rounds)
-    with hf.Session(arguments.work, engine=arguments.engine, workers=arguments.workers) as session:
+    with hf.Session(arguments.work, engine=arguments.engine, workers=arguments.workers) as session, hf.watch(session):
         history, picture = session.result(targets["history"]), session.result(targets["picture"])
     print(summary.describe(history, json.loads((HERE / "reference.json").read_text())))
     arguments.picture.write_bytes(picture)

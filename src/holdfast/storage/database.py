@@ -169,9 +169,10 @@ def _connect_to_read(path: Path) -> sqlite3.Connection:
         return connection
     except sqlite3.OperationalError:
         connection.close()
-        if path.with_name(path.name + "-wal").exists():
+        log = path.with_name(path.name + "-wal")
+        if log.exists() and log.stat().st_size:
             raise
-        # No log, and the directory may not be written, as in an archive: SQLite needs to hear that nobody changes it.
+        # No log, and none can be made: an archive, or a full disk. SQLite needs to hear that nobody changes the file.
         return _connect(path, "ro&immutable=1")
 
 

@@ -130,7 +130,7 @@ class Format(Protocol[Value]):
         """Return the value; `layout`, if given, is what it must be."""
 
     def digest(self, stream: BufferedIOBase, layout: Layout | None = None) -> str:
-        """Return the hex SHA-256 of the value's own bytes, without holding them."""
+        """Return the digest of the value, as `holdfast.model.content` makes it, without holding the value."""
 
 
 @runtime_checkable

@@ -36,7 +36,7 @@ class StoredFile:
     size: int
     """Bytes of the file."""
     digest: str
-    """Hex SHA-256 of the value in it: of the array's bytes, or of the text."""
+    """Digest of the value in it, an array or a text, as `holdfast.model.content` makes it; 64 hex digits."""
 
 
 @dataclass(frozen=True, slots=True)
