@@ -28,11 +28,18 @@ def scaled(x: int) -> int:
     return helper(x)
 """)
 cell("first = scaled(3); print(first.name)")
-cell(f"with hf.Session({work!r}, engine={engine!r}) as session: print(session.result(first), session.result(hf.map(scaled, [1, 2])).tolist())")
+cell(f"session = hf.Session({work!r}, engine={engine!r})")
+cell("print(session.result(first), session.result(hf.map(scaled, [1, 2])).tolist())")
 cell("def helper(x):\\n    return x * 100")
-cell(f"with hf.Session({work!r}, engine={engine!r}) as session: print(session.result(scaled(3)), scaled(3) == first)")
+cell("print(session.result(scaled(3)), scaled(3) == first)")
 cell("def broken(x):\\n    return 1 // x")
-cell(f"with hf.Session({work!r}, engine={engine!r}) as session:\\n    try:\\n        session.result(hf.operation(broken)(0))\\n    except hf.OperationFailed as error:\\n        print('return 1 // x' in error.traceback)")
+cell("""
+try:
+    session.result(hf.operation(broken)(0))
+except hf.OperationFailed as error:
+    print('return 1 // x' in error.traceback)
+session.close()
+""")
 '''
 
 
