@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,3 +20,24 @@ def session(tmp_path: Path, engine: str) -> Iterator[hf.Session]:
     """A session in an empty directory, on every built-in engine in turn."""
     with hf.Session(tmp_path / "work", engine=engine, workers=None if engine == "in_process" else 2) as opened:
         yield opened
+
+
+@pytest.fixture
+def counted(tmp_path: Path) -> Any:
+    """An operation that returns its input, and leaves one line for each run."""
+    path = str(tmp_path / "ran")
+
+    @hf.operation(name="demo.counted")
+    def leave_a_line(x: Any) -> Any:
+        with open(path, "a") as stream:
+            stream.write(f"{x}\n")
+        return x
+
+    return leave_a_line
+
+
+@pytest.fixture
+def ran(tmp_path: Path) -> Callable[[], list[str]]:
+    """The lines that `counted` has left so far."""
+    path = tmp_path / "ran"
+    return lambda: path.read_text().split() if path.exists() else []

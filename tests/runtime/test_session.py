@@ -28,23 +28,6 @@ def split(values: numpy.ndarray) -> dict[str, Any]:
     return {"low": values[:2], "high": values[2:], "names": ["low", "high"], "count": len(values)}
 
 
-def make_counter(folder: Path) -> Any:
-    """Return an operation that leaves one line for each run."""
-    path = str(folder / "ran")
-
-    @hf.operation(name="demo.counted")
-    def counted(x: Any) -> Any:
-        with open(path, "a") as stream:
-            stream.write(f"{x}\n")
-        return x
-
-    return counted, Path(path)
-
-
-def lines(path: Path) -> list[str]:
-    return path.read_text().split() if path.exists() else []
-
-
 @pytest.mark.parametrize(
     "value",
     [
@@ -106,14 +89,13 @@ def test_parts_of_results_are_results_too(session: hf.Session) -> None:
         session.result(add(node["high"][7]))
 
 
-def test_only_what_is_missing_runs(tmp_path: Path, engine: str) -> None:
-    counted, ran = make_counter(tmp_path)
+def test_only_what_is_missing_runs(tmp_path: Path, engine: str, counted: Any, ran: Any) -> None:
     chain = counted(counted(counted(1)))
     for _ in range(2):
         with hf.Session(tmp_path / "work", engine=engine) as session:
             assert session.result(chain) == 1
             session.result(counted(add(0, 1)))
-    assert lines(ran) == ["1"]  # four nodes, equal contents: one run
+    assert ran() == ["1"]  # four nodes, equal contents: one run
 
 
 def test_large_arrays_stay_where_they_are(session: hf.Session, tmp_path: Path) -> None:

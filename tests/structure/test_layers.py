@@ -32,11 +32,11 @@ MAY_IMPORT = {
 }
 
 ORDER = {
-    "model": "content shape fingerprint operation reference placeholder datatype node graph control binding lifecycle",
+    "model": "content shape fingerprint operation reference placeholder record datatype node graph control binding lifecycle",
     "authoring": "naming source implementation decorate trace flow",
     "storage": "flush workdir ownership confine format metadata store publish database rows seal catalog commit inventory userfile",
-    "runtime": "events job engine code worker recent contents task commitment ledger dispatch nodecall ensemble iteration "
-    "scheduler session context",
+    "runtime": "events audience job engine code worker recent contents task commitment happening ledger dispatch nodecall "
+    "ensemble iteration scheduler session context",
 }
 
 OPTIONAL = {"numpy", "cloudpickle", "rich", "distributed", "dask", "h5py", "pyarrow"}

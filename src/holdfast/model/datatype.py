@@ -18,6 +18,7 @@ from holdfast.errors import InvalidData, UnsupportedValue
 from holdfast.model.content import Content, array_digest, canonical_array, decode, encode, write_token
 from holdfast.model.fingerprint import Fingerprint, data_text, operation_text, uid_of
 from holdfast.model.operation import BUILT_IN_DATA
+from holdfast.model.record import parse_record
 from holdfast.model.reference import NO_PLACEHOLDERS, Input, Reference
 from holdfast.model.shape import Shape, nested_shape
 
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 
 ELEMENTS_IN_RECORD = 1024
 """Arrays of more elements are named in their record by digest instead of written out."""
-
-MAX_RECORD_BYTES = 64 * 1024 * 1024
-"""Longer JSON texts are refused before they are parsed."""
 
 NO_ARRAYS: AbstractMapping[str, Any] = {}
 
@@ -246,32 +244,6 @@ def pack(items: list[Any]) -> DataNode | None:
     return constant(numpy.array(items), "a list")
 
 
-def parse_record(text: str) -> dict[str, Any]:
-    """Return the record that a JSON text holds.
-
-    Raises
-    ------
-    InvalidData
-        It is too long or too deep, no JSON, has a member twice, or lacks one.
-    """
-    if len(text) > MAX_RECORD_BYTES:
-        raise InvalidData(f"The record has {len(text)} characters; at most {MAX_RECORD_BYTES} are read.")
-    try:
-        record = json.loads(text, object_pairs_hook=_once, parse_constant=_refuse_constant)
-    except RecursionError:
-        raise InvalidData("The record is nested too deep.") from None
-    except json.JSONDecodeError as error:
-        raise InvalidData(f"The record is no JSON: {error}.") from None
-    if not isinstance(record, dict):
-        raise InvalidData(f"The record is a {type(record).__name__}, expected an object.")
-    for member, kind in (("operation", list), ("input", dict), ("depends", list)):
-        if not isinstance(record.get(member), kind):
-            raise InvalidData(
-                f"The record's {member!r} is {record.get(member, 'missing')!r}, expected a JSON {kind.__name__}."
-            )
-    return record
-
-
 def data_from_record(record: AbstractMapping[str, Any]) -> DataNode:
     """Return the data node of a parsed record; InvalidData names the member that is wrong."""
     datatype = (
@@ -423,16 +395,3 @@ def _label(key: object, where: str) -> str:
     if type(key) is not str or not key:
         raise UnsupportedValue(f"a key of {where}", repr(key), "Keys of mappings are strings and not empty.")
     return key
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InvalidData(f"The record has the member {twice!r} twice.")
-    return members
-
-
-def _refuse_constant(name: str) -> Any:
-    raise InvalidData(f"The record holds the bare word {name}, which is no JSON.")

@@ -2,7 +2,8 @@
 
 The loop sleeps on one queue; engines, the committing thread and requests put what happens there. It looks results up in batches, hands
 what is missing to the dispatcher, expands loops and ensembles, and tells what happened only after it is durable. It runs in one thread at
-a time: in its own for engines that work elsewhere, in the caller's for the in-process engine.
+a time: in its own for engines that work elsewhere, in the caller's for the in-process engine. The file is longer than others because it is the
+one place that says what follows from what.
 
 State: the tasks of all nodes that are not settled, those to look up, those ready to run, the waits and ensembles that may go on, how
 many requests there were, the counts, and the error that broke it, if one did.
@@ -11,7 +12,6 @@ many requests there were, the counts, and the error that broke it, if one did.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
 from holdfast.errors import HoldfastError, SessionClosed
@@ -26,6 +26,7 @@ from holdfast.runtime.contents import Contents, Places
 from holdfast.runtime.dispatch import Dispatcher, Pending
 from holdfast.runtime.ensemble import EnsembleRun
 from holdfast.runtime.events import Counts, Event, NodeDone, NodeFailed, NodeStarted
+from holdfast.runtime.happening import Broken, Happening, Request
 from holdfast.runtime.iteration import LoopRun
 from holdfast.runtime.job import Call, Failed, Finished, Job, Report
 from holdfast.runtime.ledger import Ledger
@@ -35,30 +36,6 @@ from holdfast.storage.catalog import Catalog
 from holdfast.storage.rows import CallRow
 
 _INTERRUPTED = "It was stopped before the result was there. Ask again; what is finished is kept."
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """Somebody wants results."""
-
-    items: tuple[Input, ...]
-    settled: Callable[[Failure | None], None]
-    """Called when all are durable or failed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """The store refuses to write; nothing more can be promised."""
-
-    error: Exception
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """The loop is to end."""
-
-
-Happening = Request | Report | Commitment | Broken | Stop
 
 
 class Scheduler:

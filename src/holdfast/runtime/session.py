@@ -4,7 +4,7 @@ A session owns its directory from the first line to `close`; leaving it, also by
 With an engine that works elsewhere the scheduler's loop runs in a thread of its own; with the in-process engine it runs in the thread that
 waits for a result, so that tracebacks, debuggers and Ctrl-C behave as in plain Python.
 
-State: ownership, catalog, committing thread, engine, scheduler, and the subscribers.
+State: ownership, catalog, committing thread, engine, scheduler, and the audience.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ from holdfast.model.datatype import DataNode, as_input
 from holdfast.model.lifecycle import NodeState
 from holdfast.model.reference import Input, Reference, references
 from holdfast.plugins import load_engine
+from holdfast.runtime.audience import Audience
 from holdfast.runtime.contents import Contents
 from holdfast.runtime.dispatch import Dispatcher
 from holdfast.runtime.engine import Engine
 from holdfast.runtime.events import Counts, Event, NodeDone, NodeFailed, NodeStarted, RoundDone
+from holdfast.runtime.happening import Broken, Happening, Request, Stop
 from holdfast.runtime.ledger import Ledger
-from holdfast.runtime.scheduler import Broken, Happening, Request, Scheduler, Stop
+from holdfast.runtime.scheduler import Scheduler
 from holdfast.runtime.task import Failure
 from holdfast.storage.catalog import Catalog
 from holdfast.storage.commit import GroupCommit
@@ -104,11 +106,12 @@ class Session:
             self._ownership.release()
             raise
         self._contents = Contents(self._workdir, self._catalog, shares_memory=self._engine.shares_memory)
+        self._audience = Audience()
         ledger = Ledger(self._catalog, self._contents, self._commit, self._inbox.put)
-        dispatcher = Dispatcher(self._engine, self._contents, str(self._workdir.path), self._inbox.put, self._tell)
-        self._scheduler = Scheduler(self._catalog, ledger, self._contents, dispatcher, self._inbox, self._tell)
-        self._listeners: list[Callable[[Event], None]] = []
-        self._subscribers: dict[str, list[SimpleQueue[Event | None]]] = {}
+        dispatcher = Dispatcher(
+            self._engine, self._contents, str(self._workdir.path), self._inbox.put, self._audience.tell
+        )
+        self._scheduler = Scheduler(self._catalog, ledger, self._contents, dispatcher, self._inbox, self._audience.tell)
         self._state = threading.RLock()
         self._driving = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -204,22 +207,15 @@ class Session:
     def subscribe(self, node: Reference | str) -> Iterator[Event]:
         """Return an iterator over what happens to a node; what already happened comes first, and its end ends the iterator."""
         uid = node if isinstance(node, str) else node.uid
-        queue: SimpleQueue[Event | None] = SimpleQueue()
         with self._state:
             self._require_open()
-            past = self._past(uid)
-            for event in past:
-                queue.put(event)
-            if not past or isinstance(past[-1], (NodeStarted, RoundDone)):
-                self._subscribers.setdefault(uid, []).append(queue)
-            else:
-                queue.put(None)
+            events = self._audience.subscribe(uid, self._past(uid))
         self._start_thread()
-        return iter(queue.get, None)
+        return events
 
     def listen(self, listener: Callable[[Event], None]) -> None:
         """Have `listener` called with every event, in the session's own thread; one that fails is not called again."""
-        self._listeners.append(listener)
+        self._audience.listen(listener)
 
     @property
     def counts(self) -> Counts:
@@ -240,9 +236,7 @@ class Session:
                 self._scheduler.abandon()
                 self._note_progress(ended=now())
                 self._commit.close()
-                for queues in self._subscribers.values():
-                    for queue in queues:
-                        queue.put(None)
+                self._audience.dismiss()
                 self._catalog.close()
         finally:
             self._ownership.release()
@@ -327,19 +321,6 @@ class Session:
 
     def _note_breakage(self, error: Exception) -> None:
         self._inbox.put(Broken(error))
-
-    def _tell(self, event: Event) -> None:
-        for listener in list(self._listeners):
-            try:
-                listener(event)
-            except Exception:  # a view never stops a run
-                self._listeners.remove(listener)
-        uid = getattr(event, "uid", "")
-        for queue in self._subscribers.get(uid, ()):
-            queue.put(event)
-        if isinstance(event, (NodeDone, NodeFailed)):
-            for queue in self._subscribers.pop(uid, ()):
-                queue.put(None)
 
     def _past(self, uid: str) -> list[Event]:
         task = self._scheduler.tasks.get(uid)
