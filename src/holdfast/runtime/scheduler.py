@@ -2,8 +2,8 @@
 
 The loop sleeps on one queue; engines, the committing thread and requests put what happens there. It looks results up in batches, hands
 what is missing to the dispatcher, expands loops and ensembles, and tells what happened only after it is durable. It runs in one thread at
-a time: in its own for engines that work elsewhere, in the caller's for the in-process engine. The file is longer than others because it is the
-one place that says what follows from what.
+a time: in its own for engines that work elsewhere, in the caller's for the in-process engine. The file is longer than
+others because it is the one place that says what follows from what.
 
 State: the tasks of all nodes that are not settled, those to look up, those ready to run, the waits and ensembles that may go on, how
 many requests there were, the counts, and the error that broke it, if one did.
