@@ -361,3 +361,22 @@ def test_a_full_store_is_an_error_and_no_acknowledgement(tmp_path: Path) -> None
     text = hf.operation(lambda n: "x" * n, name="demo.text")
     with hf.Session(tmp_path / "work") as session:
         assert len(session.result(text(100_039))) == 100_039
+
+
+def test_ctrl_c_leaves_a_session_that_goes_on(tmp_path: Path, engine: str, counted: Any, ran: Any) -> None:
+    import os
+    import signal
+    import time
+
+    slow = hf.operation(lambda x: time.sleep(0.002) or x, name="demo.slow")
+    ensemble = hf.map(lambda x: counted(slow(x)), range(1_500))
+    with hf.Session(tmp_path / "work", engine=engine, workers=None if engine == "in_process" else 2) as session:
+        for _ in range(3):
+            timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+            timer.start()
+            with pytest.raises(KeyboardInterrupt):
+                session.result(ensemble)
+            timer.join()
+        assert session.result(ensemble).tolist() == list(range(1_500))
+        assert session.counts.waiting == 0
+    assert len(ran()) < 1_500 + 3 * 50  # what was under way, and not committed, is all that may run again

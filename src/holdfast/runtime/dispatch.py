@@ -21,7 +21,8 @@ from holdfast.runtime.events import Event, WorkerLost
 from holdfast.runtime.job import Call, Code, Failed, Finished, Job, Lost, Outcome, Report
 
 JOB_SECONDS = 0.05
-"""A job of short calls is filled up to about this time."""
+INLINE_SECONDS = 0.01
+"""A job of short calls is filled up to about this time; less where Ctrl-C may interrupt it in the middle."""
 
 JOB_CALLS = 2_000
 """A job never holds more calls."""
@@ -203,6 +204,6 @@ class Dispatcher:
     def _job_size(self, queue: Queue) -> int:
         if queue.mean is None or queue.waiting[0].attempts:  # a call that may have killed its worker travels alone
             return 1
-        by_time = int(JOB_SECONDS / max(queue.mean, 1e-6))
+        by_time = int((INLINE_SECONDS if self._engine.is_inline else JOB_SECONDS) / max(queue.mean, 1e-6))
         fair = len(queue.waiting) if self._engine.is_inline else -(-len(queue.waiting) // (2 * self._engine.slots))
         return max(1, min(by_time, fair, JOB_CALLS, len(queue.waiting)))

@@ -113,6 +113,7 @@ class Scheduler:
         self.tasks = {uid: task for uid, task in self.tasks.items() if task.state is not NodeState.CANCELLED}
         self._to_look_up, self._ready, self._waits, self._ensembles = [], [], [], {}
         self.dispatcher.forget()
+        self.counts.waiting = self.counts.running = 0
         while (late := self._late_request()) is not None:
             late.settled(failure)
 
