@@ -448,3 +448,19 @@ def test_opening_a_reader_does_not_drop_the_locks_of_the_writer(workdir: WorkDir
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert "BlockingIOError" in done.stderr or "PermissionError" in done.stderr, "the writer's lock is gone"
     assert subprocess.run(command, check=False).returncode == 0
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_checkpoint_that_was_cut_off_is_no_damage(workdir: WorkDirectory, tmp_path: Path, read_only: bool) -> None:
+    """As on a full disk, or while the owner makes one: the first page is new, the others are still in the log alone."""
+    rows = [call(i) for i in range(2000)]
+    with Catalog.open(workdir) as catalog:
+        catalog.write(rows)
+        names = ("catalog.db", "catalog.db-wal")
+        before = {name: (workdir.path / name).read_bytes() for name in names}
+    cut = WorkDirectory(tmp_path / "cut")
+    cut.path.mkdir()
+    cut.catalog_path.write_bytes(workdir.catalog_path.read_bytes()[:4096] + before["catalog.db"][4096:])
+    cut.catalog_path.with_name("catalog.db-wal").write_bytes(before["catalog.db-wal"])
+    with Catalog.open(cut, read_only=read_only) as catalog:
+        assert len(catalog.find_calls([row.call_key for row in rows])) == 2000

@@ -134,10 +134,11 @@ def _check_file(path: Path, read_only: bool) -> None:
     # Through SQLite: to open and close the file here would drop the locks of every other connection of this process.
     # Source: https://sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
     connection = _connect(path, "ro&immutable=1")
-    try:
-        _check_version(connection.execute("PRAGMA user_version").fetchone()[0], path)
-    finally:
-        connection.close()
+    version = 0
+    with suppress(sqlite3.DatabaseError):  # without the log it may make no sense, as during a checkpoint
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+    connection.close()
+    _check_version(version, path)
 
 
 def _check_version(version: int, path: Path) -> None:
