@@ -74,6 +74,15 @@ def test_inputs_are_scattered_together_and_width_one_broadcasts(session: hf.Sess
     assert session.result(hf.map(add, double([1, 2]), b=[100])).tolist() == [101, 102, 101, 102]
 
 
+def test_a_body_may_refer_to_nodes_outside_of_it(session: hf.Session) -> None:
+    shift = add(1, 2)
+    assert session.result(hf.map(lambda x: add(x, shift), [1, 2])).tolist() == [4, 5]
+    assert session.result(hf.map(lambda x: add(double(x), shift), [1, 2])).tolist() == [5, 7]
+    fail = hf.operation(lambda: 1 / 0, name="demo.fail")
+    with pytest.raises(hf.OperationFailed, match=r"demo\.fail"):
+        session.result(hf.map(lambda x: add(x, fail()), [1, 2]))
+
+
 def test_unequal_widths_are_refused_by_name() -> None:
     with pytest.raises(GraphError, match=r"'a' has 3.*'b' has 2"):
         hf.map(add, [1, 2, 3], b=[1, 2])

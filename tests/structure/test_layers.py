@@ -36,7 +36,7 @@ ORDER = {
     "authoring": "naming source implementation decorate trace flow",
     "storage": "flush workdir ownership confine format metadata store publish database rows seal catalog commit inventory userfile",
     "runtime": "events audience job engine code worker recent contents task commitment happening ledger dispatch nodecall "
-    "ensemble iteration scheduler session context",
+    "gathering ensemble iteration expansion scheduler session context",
 }
 
 OPTIONAL = {"numpy", "cloudpickle", "rich", "distributed", "dask", "h5py", "pyarrow"}

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from importlib import import_module
 from importlib.machinery import ModuleSpec
+from io import BytesIO
 from pickle import loads
 from threading import Lock
 from types import CodeType, FunctionType, ModuleType
@@ -168,15 +169,33 @@ def _find_spec(name: str) -> ModuleSpec | None:
 
 
 def _pickle(function: Function, name: str, *, with_module: bool) -> bytes:
-    import cloudpickle
 
     with _travelling_by_value(getattr(function, "__module__", None), with_module=with_module):
         try:
-            return cloudpickle.dumps((function, _unfiled_sources(function)))  # type: ignore[no-any-return]
+            return _dump((function, _unfiled_sources(function)))
         except Exception as error:
             culprit = _find_culprit(function) or "its function"
             message = f"Operation {name} cannot be sent to a worker: {culprit} cannot be pickled ({error}). {_ADVICE}"
             raise UnstableCode(message) from error
+
+
+def _dump(value: object) -> bytes:
+    """Pickle with the file names of code, which cloudpickle leaves out from version 3.1.3 on: tracebacks show lines by them."""
+    import cloudpickle
+
+    def reduce(code: CodeType) -> tuple[Callable[..., CodeType], tuple[Any, ...]]:
+        return _restore_code, (*cloudpickle.Pickler.dispatch_table[CodeType](code), code.co_filename)
+
+    class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+        dispatch_table = cloudpickle.Pickler.dispatch_table.new_child({CodeType: reduce})
+
+    stream = BytesIO()
+    Pickler(stream).dump(value)
+    return stream.getvalue()
+
+
+def _restore_code(make: Callable[..., CodeType], parts: tuple[Any, ...], file: str) -> CodeType:
+    return make(*parts).replace(co_filename=file)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from holdfast.model.graph import Graph, only_call
 from holdfast.model.node import Node
 from holdfast.model.operation import BUILT_IN
 from holdfast.model.placeholder import Placeholder
-from holdfast.model.reference import Input, Part, Reference, select, write_input
+from holdfast.model.reference import Input, Part, Reference, references, select, write_input
 from holdfast.runtime.contents import Places
 from holdfast.runtime.job import Call, Failed, Finished
 from holdfast.runtime.task import Failure, Task, failure_of
@@ -65,6 +65,17 @@ class EnsembleRun:
         self._has_staged = False
         self._is_begun = False
         self._is_finished = False
+
+    def begin(self) -> None:
+        """Have the scheduler advance it, as soon as what a single call refers to besides its elements is computed."""
+        captured = [] if self._single is None else [item for item in references(self._single[1]) if not item.free]
+        self.scheduler.require(captured, self.scheduler.wait(self._captured))
+
+    def _captured(self, failure: Failure | None) -> None:
+        if failure is None:
+            self.scheduler.advance_ensemble(self)
+        else:
+            self.scheduler.fail(self.task, failure)
 
     def advance(self) -> None:
         """Look up further blocks while there is room for what they miss; finish when all members are settled."""

@@ -53,6 +53,7 @@ class LoopRun:
 
     def begin(self) -> None:
         """Go on after the last round that is finished and that this condition allowed."""
+        self.task.loop = self
         row = self.scheduler.catalog.last_round(self._allowed_key)
         if row is not None:
             self._allowed = row.number

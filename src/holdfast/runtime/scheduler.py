@@ -14,8 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
-from holdfast.errors import HoldfastError, SessionClosed
-from holdfast.model.control import GATHER, MAP, WHILE_LOOP
+from holdfast.errors import GraphError, HoldfastError, SessionClosed
 from holdfast.model.fingerprint import call_key, call_prefix, operation_text
 from holdfast.model.graph import Graph
 from holdfast.model.lifecycle import NodeState
@@ -26,8 +25,8 @@ from holdfast.runtime.contents import Contents, Places
 from holdfast.runtime.dispatch import Dispatcher, Pending
 from holdfast.runtime.ensemble import EnsembleRun
 from holdfast.runtime.events import Counts, Event, NodeDone, NodeFailed, NodeStarted
+from holdfast.runtime.expansion import RUNS, needed
 from holdfast.runtime.happening import Broken, Happening, Request
-from holdfast.runtime.iteration import LoopRun
 from holdfast.runtime.job import Call, Failed, Finished, Job, Report
 from holdfast.runtime.ledger import Ledger
 from holdfast.runtime.nodecall import NodeCall
@@ -253,7 +252,7 @@ class Scheduler:
                     self._reuse_node(task)
                 elif isinstance(task.node, Node):
                     self.counts.waiting += task.is_call
-                    self.require(task.node.inputs, task)
+                    self.require(needed(task.node), task)
                 else:
                     reason = "its result is not in this working directory"
                     self.fail(task, Failure("data", task.node.uid, "", "NotFound", reason))
@@ -292,8 +291,7 @@ class Scheduler:
         failure, task.failure = task.failure, None
         try:
             if failure is None:
-                inputs = {label: item for label, item in node.inputs.items() if not isinstance(item, Graph)}
-                task.arguments = self.contents.text_of(inputs, places)
+                task.arguments = self.contents.text_of(needed(node), places)
         except (HoldfastError, OSError) as error:
             failure = Failure(task.operation, node.uid, "", type(error).__name__, str(error))
             self.ledger.add_failure(node.uid, failure)
@@ -325,17 +323,10 @@ class Scheduler:
             return
         task.become(NodeState.RUNNING)
         self.tell(NodeStarted(node.uid, node.name))
-        if node.scope == MAP:
-            self.advance_ensemble(EnsembleRun(self, task))
-        elif node.scope == WHILE_LOOP:
-            task.loop = LoopRun(self, task)
-            task.loop.begin()
-        elif node.scope == GATHER:
-            self.finish(
-                task, self.contents.gather(self.contents.elements(node.inputs["members"], places), places), places
-            )
-        else:
-            self.fail(task, Failure(node.name, node.uid, "", "GraphError", "this version has no such control flow"))
+        run = RUNS.get(node.scope)
+        if run is None:
+            raise GraphError("this version has no such control flow")
+        run(self, task).begin()
 
     def _dispatch(self, task: Task, node: Node, places: Places) -> None:
         call = NodeCall(self, task)
