@@ -53,7 +53,7 @@ $(VENV)/.examples $(VENV)/.check: $(VENV)/.%: $(VENV)/.core
 	touch $@
 
 $(VENV)/.test: $(VENV)/.core
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,dask]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,dask,hdf5]'
 	touch $@
 
 clean:

@@ -22,8 +22,10 @@ ENGINES: Mapping[str, str] = {
 """Built-in engines: name to `module:class`."""
 
 FORMATS: Mapping[str, str] = {
+    "hdf5": "holdfast.formats.hdf5:Hdf5Format",
     "json": "holdfast.formats.json:JsonFormat",
     "numpy": "holdfast.formats.numpy:NumpyFormat",
+    "xdr": "holdfast.formats.xdr:XdrFormat",
 }
 """Built-in formats: name to `module:class`."""
 

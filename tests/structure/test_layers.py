@@ -34,7 +34,8 @@ MAY_IMPORT = {
 ORDER = {
     "model": "content shape fingerprint operation reference placeholder record datatype node graph control binding lifecycle",
     "authoring": "naming source implementation decorate trace flow",
-    "storage": "flush workdir ownership confine format metadata store publish database rows seal catalog commit inventory userfile",
+    "storage": "flush workdir ownership confine format selection metadata store publish database rows seal catalog "
+    "commit inventory userfile",
     "runtime": "events audience job engine code worker recent contents task commitment happening ledger dispatch nodecall "
     "gathering ensemble iteration expansion scheduler session context",
 }

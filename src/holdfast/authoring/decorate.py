@@ -31,9 +31,18 @@ class Operation:
         The user's own function, unchanged.
     parameters : tuple of str
         Labels of the inputs, in the order of the function's parameters.
+    format : str
+        Name of the format for large arrays of its results; empty for that of the working directory.
     """
 
-    def __init__(self, function: Callable[..., Any], name: OperationName, version: str | None) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        name: OperationName,
+        version: str | None,
+        format: str = "",  # noqa: A002
+    ) -> None:
+        self.format = format
         self.function = function
         self.name = name
         self.version = version
@@ -155,15 +164,32 @@ def operation(function: Callable[..., Any], /) -> Operation: ...
 
 
 @overload
-def operation(function: Callable[..., Any], /, *, name: str | None = None, version: str | None = None) -> Operation: ...
+def operation(
+    function: Callable[..., Any],
+    /,
+    *,
+    name: str | None = None,
+    version: str | None = None,
+    format: str = "",
+) -> Operation: ...
 
 
 @overload
-def operation(*, name: str | None = None, version: str | None = None) -> Callable[[Callable[..., Any]], Operation]: ...
+def operation(
+    *,
+    name: str | None = None,
+    version: str | None = None,
+    format: str = "",
+) -> Callable[[Callable[..., Any]], Operation]: ...
 
 
 def operation(
-    function: Callable[..., Any] | None = None, /, *, name: str | None = None, version: str | None = None
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    version: str | None = None,
+    format: str = "",  # noqa: A002
 ) -> Operation | Callable[[Callable[..., Any]], Operation]:
     """Make an operation of a function; use it bare or with arguments.
 
@@ -176,6 +202,9 @@ def operation(
         Dotted name to use instead of that of module and function.
     version : str, optional
         A word that stands for the code: as long as it stays, a change of the code reruns nothing.
+    format : str, optional
+        Format in which large arrays of the results are kept: ``"numpy"``, ``"hdf5"``, ``"xdr"`` or that of a plugin. Only a matter
+        of layout: no part of the identity. Without it, that of the working directory counts.
 
     Returns
     -------
@@ -190,12 +219,13 @@ def operation(
     'demo.square'
     """
     if function is None:
-        return lambda later: operation(later, name=name, version=version)
+        return lambda later: operation(later, name=name, version=version, format=format)
     if isinstance(function, Operation):
-        return Operation(function.function, function.name if name is None else operation_name(function, name), version)
+        chosen = function.name if name is None else operation_name(function, name)
+        return Operation(function.function, chosen, version, format)
     if not callable(function):
         raise GraphError(f"{function!r} is no function. Write @hf.operation, or @hf.operation(name=..., version=...).")
-    return Operation(function, operation_name(function, name), version)
+    return Operation(function, operation_name(function, name), version, format)
 
 
 def graph(function: Callable[..., Any]) -> GraphFunction:

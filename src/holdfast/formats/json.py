@@ -17,6 +17,7 @@ class JsonFormat:
     name = "json"
     version = 1
     suffix = ".json"
+    canonical = True
 
     def accepts(self, layout: Layout) -> bool:
         """Return whether it is the layout of a text."""

@@ -33,6 +33,7 @@ class NumpyFormat:
     name = "numpy"
     version = 1
     suffix = ".npy"
+    canonical = True
 
     def accepts(self, layout: Layout) -> bool:
         """Return whether it is the layout of an array."""

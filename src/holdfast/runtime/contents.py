@@ -31,6 +31,7 @@ from holdfast.runtime.job import ArraySource, Inline, InMemory, LocalFile, Stack
 from holdfast.runtime.recent import Recent
 from holdfast.storage.catalog import Catalog
 from holdfast.storage.rows import ArrayRow, CallRow
+from holdfast.storage.selection import get_store_type
 from holdfast.storage.store import INLINE_LIMIT, open_array, read_text, stage, store_path
 from holdfast.storage.workdir import WorkDirectory
 
@@ -55,10 +56,11 @@ STACKED_FROM = 64 * 1024
 class Contents:
     """What is known of results in one session."""
 
-    def __init__(self, workdir: WorkDirectory, catalog: Catalog, *, shares_memory: bool) -> None:
+    def __init__(self, workdir: WorkDirectory, catalog: Catalog, *, shares_memory: bool, store_type: str) -> None:
         self._workdir = workdir
         self._catalog = catalog
         self._shares_memory = shares_memory
+        self._store_type = store_type
         self._texts: Recent[bytes] = Recent(TEXTS_LIMIT)
         self._sources: Recent[ArraySource] = Recent(ARRAYS_LIMIT)
 
@@ -82,7 +84,11 @@ class Contents:
 
     def stage(self, content: Content) -> str:
         """Write a large value into a store under construction, and return its name."""
-        return stage(self._workdir.path, content).name
+        return stage(self._workdir.path, content, store_type=self._store_type).name
+
+    def store_type(self, named: str) -> str:
+        """Return the format for arrays of an operation that names one, or none; NotFound or MissingExtra if it cannot be had."""
+        return get_store_type(self._workdir, named) if named else self._store_type
 
     def know(self, uid: str, text: bytes) -> None:
         """Remember a durable result that was just read."""

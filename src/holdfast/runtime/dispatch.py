@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from holdfast.errors import HoldfastError
@@ -190,12 +190,14 @@ class Dispatcher:
     def _job(self, queue: Queue, pendings: list[Pending]) -> Job:
         if queue.code is None:
             operation = queue.operation
-            queue.code = describe(
+            store_type = self._contents.store_type(operation.format)
+            code = describe(
                 operation.function,
                 str(operation.name),
                 positional=operation.positional,
                 in_memory=self._engine.shares_memory,
             )
+            queue.code = replace(code, store_type=store_type)
         sources: Places = {}
         for pending in pendings:
             sources.update(self._contents.sources(pending.call.arguments, pending.places))

@@ -31,11 +31,13 @@ class Code:
     """Labels that the function takes by position only, in order."""
     function: Callable[..., Any] | None = field(default=None, compare=False, repr=False)
     """The function itself, for engines that share the coordinator's memory; such code cannot be pickled."""
+    store_type: str = ""
+    """Format in which large arrays of its results are laid out; empty for the usual one."""
 
-    def __reduce__(self) -> tuple[type[Code], tuple[str, str, str, bytes, tuple[str, ...]]]:
+    def __reduce__(self) -> tuple[type[Code], tuple[Any, ...]]:
         if self.function is not None:
             raise TypeError(f"the function of {self.name} was described for this process only")
-        return Code, (self.name, self.module, self.qualname, self.pickled, self.positional)
+        return Code, (self.name, self.module, self.qualname, self.pickled, self.positional, None, self.store_type)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ from holdfast.storage.commit import GroupCommit
 from holdfast.storage.database import Durability
 from holdfast.storage.ownership import Ownership, current_owner
 from holdfast.storage.rows import SessionRow
+from holdfast.storage.selection import get_store_type
 from holdfast.storage.store import sweep_tmp
 from holdfast.storage.workdir import now, open_workdir
 
@@ -94,6 +95,7 @@ class Session:
     ) -> None:
         self._engine = _make_engine(engine, workers)
         self._workdir = open_workdir(working_directory)
+        store_type = get_store_type(self._workdir)
         self.id = os.urandom(8).hex()
         owner = current_owner(self.id)
         self._ownership = Ownership.acquire(self._workdir, owner)
@@ -105,7 +107,9 @@ class Session:
         except BaseException:
             self._ownership.release()
             raise
-        self._contents = Contents(self._workdir, self._catalog, shares_memory=self._engine.shares_memory)
+        self._contents = Contents(
+            self._workdir, self._catalog, shares_memory=self._engine.shares_memory, store_type=store_type
+        )
         self._audience = Audience()
         ledger = Ledger(self._catalog, self._contents, self._commit, self._inbox.put)
         dispatcher = Dispatcher(

@@ -115,7 +115,7 @@ class _Running:
         if not self.job.directory or size_of(content) <= INLINE_LIMIT:
             return Finished(call.key, content.text, content.digest, _inline(content.arrays), "", seconds)
         try:
-            staged = stage(self.job.directory, content)
+            staged = stage(self.job.directory, content, store_type=self.job.code.store_type)
         except Exception as error:
             self.refusal = CANNOT_STORE + _reason(error)
             return Lost(call.key, self.refusal)

@@ -96,11 +96,18 @@ def check_layout(dtype: object, shape: object) -> Layout:
     return Layout(dtype, tuple(shape))
 
 
-def hash_rest(stream: BufferedIOBase, before: bytes = b"") -> str:
-    """Return the hex SHA-256 of `before` and what a stream holds from its position on, read block by block."""
+def hash_rest(stream: BufferedIOBase, before: bytes = b"", *, size: int | None = None) -> str:
+    """Return the hex SHA-256 of `before` and what a stream holds from its position on, read block by block.
+
+    With `size`, of that many bytes only; InvalidData if there are fewer.
+    """
     digest = sha256(before)
-    while block := stream.read(HASH_BLOCK):
+    left = size
+    while block := stream.read(HASH_BLOCK if left is None else min(HASH_BLOCK, left)):
         digest.update(block)
+        left = None if left is None else left - len(block)
+    if left:
+        raise InvalidData(f"it ends {left} bytes early")
     return digest.hexdigest()
 
 
@@ -109,7 +116,8 @@ class Format(Protocol[Value]):
 
     Notes
     -----
-    For implementers: equal values give equal bytes. `read` and `digest` compare the size of the file with what its
+    For implementers: `holdfast.testing.formats` holds the exam. `write` gets a stream that can be read and sought too, and leaves it
+    at the end of what it wrote. `read` and `digest` compare the size of the file with what its
     header declares before they take memory, and raise `InvalidData` if they differ.
     """
 
@@ -119,6 +127,9 @@ class Format(Protocol[Value]):
     """Raised when the bytes of a value change."""
     suffix: str
     """Ending of the file name, with the dot."""
+    canonical: bool
+    """Whether equal values give equal bytes, and each byte of a file matters to `digest`. If not, a store keeps the SHA-256 of
+    the file as well, and compares it before the file is parsed."""
 
     def accepts(self, layout: Layout) -> bool:
         """Return whether values of this layout can be written."""

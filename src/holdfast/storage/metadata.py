@@ -37,6 +37,8 @@ class StoredFile:
     """Bytes of the file."""
     digest: str
     """Digest of the value in it, an array or a text, as `holdfast.model.content` makes it; 64 hex digits."""
+    checksum: str = ""
+    """SHA-256 of the file itself, 64 hex digits, where the digest of the value does not cover each of its bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,8 @@ def read_metadata(data: bytes) -> Metadata:
 
 def _write_file(file: StoredFile) -> dict[str, Any]:
     layout = {"dtype": file.layout.dtype, "shape": file.layout.shape}
-    return {"format": file.format, **layout, "size": file.size, "digest": file.digest}
+    checksum = {"checksum": file.checksum} if file.checksum else {}
+    return {"format": file.format, **layout, "size": file.size, "digest": file.digest, **checksum}
 
 
 def _read_file(name: str, members: object) -> StoredFile:
@@ -122,7 +125,8 @@ def _read_file(name: str, members: object) -> StoredFile:
     if not isinstance(format_name, str) or type(size) is not int or size < 0:
         raise InvalidData(f"it is damaged: the format or size of {name} is missing")
     layout = check_layout(members.get("dtype"), members.get("shape"))
-    return StoredFile(name, format_name, layout, size, _check_digest(members.get("digest")))
+    checksum = _check_digest(members["checksum"]) if "checksum" in members else ""
+    return StoredFile(name, format_name, layout, size, _check_digest(members.get("digest")), checksum)
 
 
 def _check_digest(digest: object) -> str:

@@ -23,9 +23,10 @@ from holdfast.model.content import Content, array_token, write_token
 from holdfast.plugins import load_format
 from holdfast.storage.confine import open_within, remove
 from holdfast.storage.flush import flush_file, flush_folder, write_new_file
-from holdfast.storage.format import TEXT, Format, Layout, Mappable
+from holdfast.storage.format import TEXT, Format, Layout, Mappable, hash_rest
 from holdfast.storage.metadata import DATA, FILE_NAME, METADATA, Metadata, StoredFile, read_metadata, write_metadata
 from holdfast.storage.ownership import current_owner, is_tag_alive, owner_tag
+from holdfast.storage.selection import choose_format
 from holdfast.storage.workdir import MARKER, WorkDirectory
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def new_name() -> str:
     return f"{owner_tag(current_owner(''))}.{os.urandom(8).hex()}"
 
 
-def stage(directory: str | os.PathLike[str], content: Content) -> Staged:
+def stage(directory: str | os.PathLike[str], content: Content, *, store_type: str = "") -> Staged:
     """Write a store in `tmp/`, flushed and ready to be published.
 
     Parameters
@@ -77,6 +78,8 @@ def stage(directory: str | os.PathLike[str], content: Content) -> Staged:
         The working directory. Any process may stage, and needs to own nothing.
     content : Content
         Its arrays may be fewer than its text names, if the others are kept elsewhere.
+    store_type : str
+        Format of the arrays that it accepts, as `get_store_type` gives it; the others are laid out as numpy does.
 
     Returns
     -------
@@ -87,6 +90,8 @@ def stage(directory: str | os.PathLike[str], content: Content) -> Staged:
     ------
     StoreFailure
         The file system refused; nothing is left behind.
+    NotFound, MissingExtra
+        There is no such format here.
     """
     workdir = WorkDirectory(Path(directory))
     name = new_name()
@@ -94,7 +99,7 @@ def stage(directory: str | os.PathLike[str], content: Content) -> Staged:
     with writing(workdir):
         os.mkdir(folder)
         try:
-            metadata = Metadata(content.digest, tuple(_write_values(folder, content)))
+            metadata = Metadata(content.digest, tuple(_write_values(folder, content, store_type)))
             write_new_file(folder / METADATA, write_metadata(metadata))
             flush_folder(folder)
         except BaseException:
@@ -227,28 +232,34 @@ def sweep_tmp(workdir: WorkDirectory) -> int:
 # writing
 
 
-def _write_values(folder: Path, content: Content) -> Iterator[StoredFile]:
+def _write_values(folder: Path, content: Content, store_type: str) -> Iterator[StoredFile]:
     token = array_token(content.text)
     if token is not None and token[2] in content.arrays:
-        yield _write_value(folder, DATA, "numpy", content.arrays[token[2]], Layout(token[0], token[1]), token[2])
+        yield _write_value(folder, DATA, content.arrays[token[2]], Layout(token[0], token[1]), token[2], store_type)
         return
     layout = Layout(TEXT, (len(content.text),))
-    yield _write_value(folder, DATA, "json", content.text, layout, content.digest.hex())
+    yield _write_value(folder, DATA, content.text, layout, content.digest.hex(), "")
     for number, (digest, array) in enumerate(sorted(content.arrays.items(), key=lambda item: item[0])):
-        yield _write_value(folder, f"array-{number}", "numpy", array, Layout(array.dtype.str, array.shape), digest)
+        yield _write_value(folder, f"array-{number}", array, Layout(array.dtype.str, array.shape), digest, store_type)
 
 
 def _write_value(
-    folder: Path, stem: str, format_name: str, value: Array | bytes, layout: Layout, digest: str
+    folder: Path, stem: str, value: Array | bytes, layout: Layout, digest: str, store_type: str
 ) -> StoredFile:
-    form: Format[Array | bytes] = load_format(format_name)
+    form: Format[Array | bytes] = choose_format(layout, store_type)
     name = stem + form.suffix
-    descriptor = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
-    with open(descriptor, "wb") as stream:
+    descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
+    with open(descriptor, "w+b") as stream:
         form.write(value, stream)
         stream.flush()
         flush_file(descriptor)
-        return StoredFile(name, form.name, layout, stream.tell(), digest)
+        size = stream.tell()
+        return StoredFile(name, form.name, layout, size, digest, "" if form.canonical else _checksum(stream))
+
+
+def _checksum(stream: BufferedIOBase) -> str:
+    stream.seek(0)
+    return hash_rest(stream)
 
 
 # reading
@@ -310,6 +321,8 @@ def _compare(root: Path, inner: Sequence[str], file: StoredFile) -> None:
     form: Format[Array | bytes] = load_format(file.format)
     with open_within(root, inner) as stream:
         _check_size(stream, file)
+        if not form.canonical and _checksum(stream) != file.checksum:
+            raise InvalidData(f"{inner[-1]} is not the file that was written")
         found = form.digest(stream, file.layout)
     if found != file.digest:
         raise InvalidData(f"{inner[-1]} holds another value, {found}")
