@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from holdfast.authoring.decorate import graph, operation
     from holdfast.authoring.flow import gather, map, while_loop  # noqa: A004 (JAX's name)
+    from holdfast.authoring.resolve import allow
     from holdfast.authoring.trace import trace
     from holdfast.errors import (
         GraphError,
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from holdfast.model.datatype import Boolean, Bytes, Complex128, File, Float64, Integer64, Mapping, Null, String
     from holdfast.model.lifecycle import NodeState
     from holdfast.model.placeholder import Placeholder
+    from holdfast.model.workgraph import WorkGraph
     from holdfast.runtime.context import WorkerContext
     from holdfast.runtime.session import Session
     from holdfast.version import __version__
@@ -44,9 +46,11 @@ __all__ = [
     "Session",
     "String",
     "UnsupportedValue",
+    "WorkGraph",
     "WorkerContext",
     "WorkingDirectoryError",
     "__version__",
+    "allow",
     "gather",
     "graph",
     "map",
@@ -59,6 +63,7 @@ __all__ = [
 _HOMES = {
     "authoring.decorate": ("graph", "operation"),
     "authoring.flow": ("gather", "map", "while_loop"),
+    "authoring.resolve": ("allow",),
     "authoring.trace": ("trace",),
     "errors": (
         *("GraphError", "HoldfastError", "OperationFailed"),
@@ -70,6 +75,7 @@ _HOMES = {
     ),
     "model.lifecycle": ("NodeState",),
     "model.placeholder": ("Placeholder",),
+    "model.workgraph": ("WorkGraph",),
     "runtime.context": ("WorkerContext",),
     "runtime.session": ("Session",),
     "version": ("__version__",),

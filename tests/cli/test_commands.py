@@ -184,7 +184,7 @@ def test_the_version_is_told() -> None:
     assert holdfast("--version").stdout == f"holdfast {hf.__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["run", "status"])
+@pytest.mark.parametrize("command", ["run", "export", "status"])
 def test_every_command_has_help_with_an_example(command: str) -> None:
     ended = holdfast(command, "--help")
     assert ended.returncode == 0

@@ -126,13 +126,17 @@ class Operation:
         except (UnsupportedValue, ValueError):
             self._left_out = self._left_out | {label}
 
-    def _complete(self, inputs: dict[str, Input]) -> None:
+    def check_labels(self, inputs: Mapping[str, Input]) -> None:
+        """Refuse inputs of which one is unknown, or a required one is missing."""
         unknown = sorted(inputs.keys() - self._labels)
         if unknown and not self._takes_any:
             raise GraphError(f"{self.name} has no input {unknown[0]!r}; it has: {self._listed()}.")
         missing = sorted(self._required - inputs.keys())
         if missing:
             raise GraphError(f"{self.name} lacks its input {missing[0]!r}; it has: {self._listed()}.")
+
+    def _complete(self, inputs: dict[str, Input]) -> None:
+        self.check_labels(inputs)
         for label, default in self._defaults.items():
             inputs.setdefault(label, default)
 

@@ -22,9 +22,7 @@ from holdfast.authoring.source import class_source, code_digest, function_source
 from holdfast.errors import UnstableCode, UnsupportedValue
 from holdfast.model.content import encode
 from holdfast.model.fingerprint import compact_json, data_text, operation_text, uid_of
-from holdfast.model.operation import BUILT_IN
-
-IMPLEMENTATION = (BUILT_IN, "Implementation")
+from holdfast.model.operation import IMPLEMENTATION
 
 _IMPORT = re.compile(r"^\s*(?:from\s+([\w.]+)\s+import|import\s+([\w., ]+))", re.MULTILINE)
 

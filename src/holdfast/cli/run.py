@@ -1,24 +1,38 @@
-"""`holdfast run FILE.py:NAME`: compute the node of that name and print its value."""
+"""`holdfast run FILE.py:NAME` or `holdfast run graph.json`: compute the node of that name and print its value."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
+from holdfast.cli.document import load_targets
 from holdfast.cli.script import find_nodes, load_script, split_target
+from holdfast.errors import NotFound
 from holdfast.runtime.session import Session
 from holdfast.views.progress import watch
 
-HELP = "compute a node of a script, reusing everything that is finished"
+HELP = "compute a node of a script or the targets of a work graph, reusing everything that is finished"
 
-EXAMPLE = "example:\n  holdfast run adaptive.py:final --work runs/adaptive --engine processes --workers 2"
+EXAMPLE = (
+    "example:\n  holdfast run adaptive.py:final --work runs/adaptive --engine processes --workers 2"
+    "\n  holdfast run graph.json --allow adaptive.py --target final"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments of the command."""
-    parser.add_argument("target", metavar="FILE.py:NAME", help="script, and the node or mapping of nodes in it")
+    parser.add_argument("target", metavar="FILE.py:NAME|GRAPH.json", help="script and node, or work graph")
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="module or script whose operations a graph may use",
+    )
+    parser.add_argument("--target", dest="name", metavar="NAME", help="of a graph, compute only this target")
     parser.add_argument("--work", default="work", metavar="DIR", help="working directory (default: %(default)s)")
     parser.add_argument("--engine", default="processes", help="in_process, threads or processes (default: %(default)s)")
     parser.add_argument(
@@ -30,14 +44,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; return the exit status."""
-    path, name = split_target(arguments.target)
-    nodes = find_nodes(load_script(path), name)
+    nodes = _nodes(arguments)
     with Session(arguments.work, engine=arguments.engine, workers=arguments.workers) as session:
         with watch(session, show=not arguments.quiet):
             value = session.result(nodes)
         print(json.dumps(_plain(value), allow_nan=True) if arguments.json else _shown(value))
         sys.stdout.flush()
     return 0
+
+
+def _nodes(arguments: argparse.Namespace) -> Any:
+    if arguments.target.endswith(".json"):
+        return load_targets(Path(arguments.target), arguments.allow, arguments.name)
+    if arguments.allow or arguments.name:
+        raise NotFound(
+            "--allow and --target belong to a work graph. Of a script, write the name behind it: FILE.py:NAME"
+        )
+    path, name = split_target(arguments.target)
+    return find_nodes(load_script(path), name)
 
 
 def _positive(text: str) -> int:

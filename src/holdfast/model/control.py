@@ -6,9 +6,10 @@ Pure. Each function makes one node; a body is an abstract graph, referred to by 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from holdfast.errors import GraphError
-from holdfast.model.datatype import DataNode, as_input
+from holdfast.model.datatype import DataNode, Integer64, as_input
 from holdfast.model.graph import Graph
 from holdfast.model.node import Node
 from holdfast.model.operation import BUILT_IN
@@ -81,3 +82,66 @@ def common_width(widths: Mapping[str, int]) -> int:
             f"hf.map runs over inputs of unequal widths: {listed}. Make them equal, or one of width 1 to broadcast it."
         )
     return next(iter(wide.values()), 1)
+
+
+@dataclass(frozen=True, slots=True)
+class ControlForm:
+    """Which inputs a kind of control flow has."""
+
+    graphs: frozenset[str]
+    """Labels of its abstract graphs."""
+    others: frozenset[str]
+    optional: frozenset[str] = frozenset()
+
+
+CONTROL: Mapping[tuple[str, ...], ControlForm] = {
+    GATHER: ControlForm(frozenset(), frozenset({"members"})),
+    MAP: ControlForm(frozenset({"body"}), frozenset({"over"})),
+    WHILE_LOOP: ControlForm(frozenset({"body", "condition"}), frozenset({"initial"}), frozenset({"max_iterations"})),
+}
+"""All control flow there is."""
+
+
+def check_control(scope: tuple[str, ...], inputs: Mapping[str, Input]) -> None:
+    """Refuse inputs that a node of this kind cannot have.
+
+    Raises
+    ------
+    GraphError
+        A label is missing or unknown, a body is no graph or has other placeholders, or widths differ.
+    """
+    form = CONTROL[scope]
+    labels = form.graphs | form.others
+    if wrong := sorted(inputs.keys() - form.optional ^ labels):
+        raise GraphError(
+            f"{'.'.join(scope)} has the inputs {', '.join(sorted(labels))}; {wrong[0]!r} is missing or unknown."
+        )
+    for label in sorted(form.graphs):
+        if not isinstance(inputs[label], Graph):
+            raise GraphError(f"{'.'.join(scope)} has {inputs[label]!r} as its {label!r}, expected an abstract graph.")
+    if scope == MAP:
+        _check_map(inputs)
+    elif scope == WHILE_LOOP:
+        _check_while(inputs)
+
+
+def _check_map(inputs: Mapping[str, Input]) -> None:
+    over, body = inputs["over"], inputs["body"]
+    assert isinstance(body, Graph)
+    if not isinstance(over, Mapping) or set(over) != set(body.parameters):
+        raise GraphError(f"the body of holdfast.map takes {', '.join(body.parameters)}; 'over' names others.")
+    map_node(body, over)
+
+
+def _check_while(inputs: Mapping[str, Input]) -> None:
+    for label in ("body", "condition"):
+        graph = inputs[label]
+        if isinstance(graph, Graph) and graph.parameters != (STATE,):
+            raise GraphError(
+                f"the {label} of holdfast.while_loop takes {STATE!r} only; this one takes {graph.parameters}."
+            )
+    limit = inputs.get("max_iterations")
+    if limit is not None and not (
+        isinstance(limit, DataNode) and limit.datatype is Integer64 and not limit.shape and int(limit.data) >= 0
+    ):
+        raise GraphError(f"max_iterations is {limit!r}, expected a number of rounds from 0.")

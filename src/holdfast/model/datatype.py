@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass
 from hashlib import file_digest
@@ -244,8 +245,21 @@ def pack(items: list[Any]) -> DataNode | None:
     return constant(numpy.array(items), "a list")
 
 
-def data_from_record(record: AbstractMapping[str, Any]) -> DataNode:
-    """Return the data node of a parsed record; InvalidData names the member that is wrong."""
+def _refuse_array(digest: str) -> Any:
+    raise InvalidData(
+        f"The record names its data by digest only ({digest}). Load it from a work graph that carries the data."
+    )
+
+
+def data_from_record(record: AbstractMapping[str, Any], find_array: Callable[[str], Array] = _refuse_array) -> DataNode:
+    """Return the data node of a parsed record; InvalidData names the member that is wrong.
+
+    Parameters
+    ----------
+    record : mapping
+    find_array : callable
+        Takes the hex digest of an array that the record names, returns the array.
+    """
     datatype = (
         BY_NAME.get(tuple(record["operation"])) if all(isinstance(part, str) for part in record["operation"]) else None
     )
@@ -255,7 +269,7 @@ def data_from_record(record: AbstractMapping[str, Any]) -> DataNode:
         raise InvalidData("The record's 'depends' is not empty; data depends on nothing.")
     if set(record["input"]) != {"data"}:
         raise InvalidData(f"The record's 'input' has the members {sorted(record['input'])}, expected only 'data'.")
-    return _make(datatype, _restore(record["input"]["data"], datatype), "input.data")
+    return _make(datatype, _restore(record["input"]["data"], datatype, find_array), "input.data")
 
 
 def _make(datatype: DataType, data: Any, where: str) -> DataNode:
@@ -368,27 +382,19 @@ def _check_elements(datatype: DataType, data: Any, where: str) -> None:
         raise InvalidData(f"{where} ends with a zero character, which NumPy strings cannot hold. Use Bytes.")
 
 
-def _restore(data: Any, datatype: DataType) -> Any:
+def _restore(data: Any, datatype: DataType, find_array: Callable[[str], Array]) -> Any:
     """Undo the tokens of a record's data."""
     if isinstance(data, list):
-        return [_restore(item, datatype) for item in data]
+        return [_restore(item, datatype, find_array) for item in data]
     if isinstance(data, dict) and len(data) == 1:
         ((key, inner),) = data.items()
         if key == "$file" and datatype is File:
             return tuple(inner)
-        if key == "$array":
-            raise InvalidData(
-                "The record names its data by digest only. Load it through a working directory that holds the data."
-            )
         if key.startswith("$"):
-            return decode(json.dumps(data).encode("ascii"), _refuse_array)
+            return decode(json.dumps(data).encode("ascii"), find_array)
     if isinstance(data, dict):
-        return {label: _restore(item, datatype) for label, item in data.items()}
+        return {label: _restore(item, datatype, find_array) for label, item in data.items()}
     return data
-
-
-def _refuse_array(digest: str) -> Any:
-    raise InvalidData(f"The record names the array {digest} by digest only.")
 
 
 def _label(key: object, where: str) -> str:

@@ -15,6 +15,9 @@ BUILT_IN_DATA = "scalems"
 BUILT_IN = "holdfast"
 """Namespace of control flow, placeholders, graphs and implementations."""
 
+IMPLEMENTATION = (BUILT_IN, "Implementation")
+"""The data type of code: what an operation node depends on."""
+
 
 @dataclass(frozen=True, slots=True)
 class OperationName:

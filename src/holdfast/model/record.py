@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 from holdfast.errors import InvalidData
@@ -19,14 +20,7 @@ def parse_record(text: str) -> dict[str, Any]:
     InvalidData
         It is too long or too deep, no JSON, has a member twice, or lacks one.
     """
-    if len(text) > MAX_RECORD_BYTES:
-        raise InvalidData(f"The record has {len(text)} characters; at most {MAX_RECORD_BYTES} are read.")
-    try:
-        record = json.loads(text, object_pairs_hook=_once, parse_constant=_refuse_constant)
-    except RecursionError:
-        raise InvalidData("The record is nested too deep.") from None
-    except json.JSONDecodeError as error:
-        raise InvalidData(f"The record is no JSON: {error}.") from None
+    record = parse_json(text, "The record")
     if not isinstance(record, dict):
         raise InvalidData(f"The record is a {type(record).__name__}, expected an object.")
     for member, kind in (("operation", list), ("input", dict), ("depends", list)):
@@ -37,14 +31,36 @@ def parse_record(text: str) -> dict[str, Any]:
     return record
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InvalidData(f"The record has the member {twice!r} twice.")
-    return members
+def parse_json(text: str, what: str) -> Any:
+    """Return what a JSON text holds; `what` names it in errors.
+
+    Raises
+    ------
+    InvalidData
+        It is too long or too deep, no JSON, or has a member twice.
+    """
+    if len(text) > MAX_RECORD_BYTES:
+        raise InvalidData(f"{what} has {len(text)} characters; at most {MAX_RECORD_BYTES} are read.")
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        members = dict(pairs)
+        if len(members) != len(pairs):
+            raise InvalidData(f"{what} has the member {_twice(pairs)!r} twice.")
+        return members
+
+    def refuse(word: str) -> Any:
+        raise InvalidData(f"{what} holds the bare word {word}, which is no JSON.")
+
+    try:
+        return json.loads(text, object_pairs_hook=once, parse_constant=refuse)
+    except RecursionError:
+        raise InvalidData(f"{what} is nested too deep.") from None
+    except InvalidData:
+        raise
+    except ValueError as error:  # also a number of more digits than Python reads
+        raise InvalidData(f"{what} is no JSON: {error}.") from None
 
 
-def _refuse_constant(name: str) -> Any:
-    raise InvalidData(f"The record holds the bare word {name}, which is no JSON.")
+def _twice(pairs: list[tuple[str, Any]]) -> str:
+    names = sorted(name for name, _ in pairs)
+    return next(name for name, following in pairwise(names) if name == following)
