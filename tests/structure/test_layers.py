@@ -35,7 +35,7 @@ ORDER = {
     "model": "content shape fingerprint operation reference placeholder record datatype node graph control binding "
     "carried document workgraph lifecycle",
     "authoring": "naming source implementation decorate resolve trace flow",
-    "storage": "flush workdir ownership confine format selection metadata store publish database rows seal catalog "
+    "storage": "flush workdir ownership confine format selection metadata store publish datastore database rows seal catalog "
     "commit inventory userfile",
     "runtime": "events audience job engine code worker recent contents task commitment happening ledger dispatch nodecall "
     "gathering ensemble iteration expansion scheduler session context",

@@ -47,10 +47,17 @@ class NumpyFormat:
         import numpy
 
         array = numpy.asarray(value, dtype=value.dtype.newbyteorder("<"), order="C")
-        layout = check_layout(array.dtype.str, array.shape)
+        self.begin(check_layout(array.dtype.str, array.shape), stream)
+        self.append(array, stream)
+
+    def begin(self, layout: Layout, stream: BufferedIOBase) -> None:
+        """Write the header."""
         stream.write(_write_header(layout))
-        if array.nbytes:
-            data = array.reshape(-1).view("u1").data
+
+    def append(self, block: Array, stream: BufferedIOBase) -> None:
+        """Write the next elements; nothing is copied."""
+        if block.nbytes:
+            data = block.reshape(-1).view("u1").data
             for start in range(0, len(data), BLOCK):
                 stream.write(data[start : start + BLOCK])
 

@@ -61,10 +61,17 @@ class XdrFormat:
         import numpy
 
         array = numpy.asarray(value, dtype=value.dtype.newbyteorder("<"), order="C")
-        layout = check_layout(array.dtype.str, array.shape)
-        count = max(1, BLOCK // _wire_size(layout.dtype))
+        self.begin(check_layout(array.dtype.str, array.shape), stream)
+        self.append(array, stream)
+
+    def begin(self, layout: Layout, stream: BufferedIOBase) -> None:
+        """Write the header."""
         stream.write(_write_header(layout))
-        flat = array.reshape(-1)
+
+    def append(self, block: Array, stream: BufferedIOBase) -> None:
+        """Write the next elements."""
+        count = max(1, BLOCK // _wire_size(block.dtype.str))
+        flat = block.reshape(-1)
         for start in range(0, flat.size, count):
             stream.write(_to_wire(flat[start : start + count]))
 

@@ -145,6 +145,17 @@ class Format(Protocol[Value]):
 
 
 @runtime_checkable
+class Appendable(Protocol):
+    """A format that takes an array block by block, without ever seeing the whole."""
+
+    def begin(self, layout: Layout, stream: BufferedIOBase) -> None:
+        """Write what stands before the elements."""
+
+    def append(self, block: Array, stream: BufferedIOBase) -> None:
+        """Write the next elements in C order; the block is little-endian and in C order."""
+
+
+@runtime_checkable
 class Mappable(Protocol):
     """A format whose files can be used as arrays where they stand."""
 

@@ -14,9 +14,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from io import BufferedIOBase
+from io import BufferedIOBase, BufferedRandom
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import HoldfastError, InvalidData, StoreDamaged, StoreFailure
 from holdfast.model.content import Content, array_token, write_token
@@ -93,20 +93,29 @@ def stage(directory: str | os.PathLike[str], content: Content, *, store_type: st
     NotFound, MissingExtra
         There is no such format here.
     """
-    workdir = WorkDirectory(Path(directory))
-    name = new_name()
-    folder = workdir.tmp / name
+    with constructing(WorkDirectory(Path(directory))) as folder:
+        return finish(folder, Metadata(content.digest, tuple(_write_values(folder, content, store_type))))
+
+
+@contextmanager
+def constructing(workdir: WorkDirectory) -> Iterator[Path]:
+    """Make the folder of a store under construction; it is removed again if the block ends by an exception."""
+    folder = workdir.tmp / new_name()
     with writing(workdir):
         os.mkdir(folder)
         try:
-            metadata = Metadata(content.digest, tuple(_write_values(folder, content, store_type)))
-            write_new_file(folder / METADATA, write_metadata(metadata))
-            flush_folder(folder)
+            yield folder
         except BaseException:
             with suppress(OSError):  # swept later; what went wrong first is what must be told
                 remove(folder)
             raise
-    return Staged(name, metadata)
+
+
+def finish(folder: Path, metadata: Metadata) -> Staged:
+    """Write the metadata of a store whose files are written and flushed; then it is whole."""
+    write_new_file(folder / METADATA, write_metadata(metadata))
+    flush_folder(folder)
+    return Staged(folder.name, metadata)
 
 
 def read_staged(workdir: WorkDirectory, name: str) -> Staged:
@@ -247,14 +256,24 @@ def _write_value(
     folder: Path, stem: str, value: Array | bytes, layout: Layout, digest: str, store_type: str
 ) -> StoredFile:
     form: Format[Array | bytes] = choose_format(layout, store_type)
-    name = stem + form.suffix
-    descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
-    with open(descriptor, "w+b") as stream:
+    with create_file(folder, stem + form.suffix) as stream:
         form.write(value, stream)
-        stream.flush()
-        flush_file(descriptor)
-        size = stream.tell()
-        return StoredFile(name, form.name, layout, size, digest, "" if form.canonical else _checksum(stream))
+        return close_file(stream, stem, form, layout, digest)
+
+
+def create_file(folder: Path, name: str) -> BufferedRandom:
+    """Create a file of a store under construction, to be written, read and sought."""
+    descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
+    return open(descriptor, "w+b")
+
+
+def close_file(stream: BufferedRandom, stem: str, form: Format[Any], layout: Layout, digest: str) -> StoredFile:
+    """Flush a file whose value is written, and return what the metadata say of it."""
+    stream.flush()
+    flush_file(stream.fileno())
+    size = stream.tell()
+    checksum = "" if form.canonical else _checksum(stream)
+    return StoredFile(stem + form.suffix, form.name, layout, size, digest, checksum)
 
 
 def _checksum(stream: BufferedIOBase) -> str:
