@@ -55,7 +55,8 @@ def test_a_value_that_no_format_takes_is_refused_when_the_node_is_built(tmp_path
 
 def test_inputs_may_be_nodes_parts_and_structures_of_them() -> None:
     node = record_run(1)
-    nested = record_run({"a": [node, node["label"], 3.0], "b": numpy.arange(3)})
+    take_any = hf.operation(lambda x: x, name="demo.take_any")
+    nested = take_any({"a": [node, node["label"], 3.0], "b": numpy.arange(3)})
     written = nested.record["input"]["x"]
     assert written["a"][:2] == [node.uid, node.uid + ".label"]
     assert written["b"] == hf.Integer64([0, 1, 2]).uid

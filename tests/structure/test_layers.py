@@ -32,9 +32,9 @@ MAY_IMPORT = {
 }
 
 ORDER = {
-    "model": "content shape fingerprint operation reference placeholder record datatype node graph control binding "
-    "carried document workgraph lifecycle",
-    "authoring": "naming source implementation decorate resolve trace flow",
+    "model": "content shape fingerprint operation reference placeholder record datatype typecheck node listing "
+    "graph control binding carried document workgraph lifecycle",
+    "authoring": "annotation naming source implementation decorate resolve trace flow",
     "storage": "flush workdir ownership confine format selection metadata store publish datastore database rows seal catalog "
     "commit inventory userfile",
     "runtime": "events audience job engine code worker recent contents task commitment happening ledger dispatch nodecall "

@@ -11,6 +11,7 @@ from inspect import Parameter, signature
 from types import FunctionType
 from typing import Any, overload
 
+from holdfast.authoring.annotation import declaration_of
 from holdfast.authoring.implementation import Implementation, implementation_of, stated
 from holdfast.authoring.naming import operation_name
 from holdfast.authoring.source import remember_source
@@ -19,6 +20,7 @@ from holdfast.model.datatype import as_input
 from holdfast.model.node import Node
 from holdfast.model.operation import OperationName
 from holdfast.model.reference import Input
+from holdfast.model.typecheck import Declaration
 
 
 class Operation:
@@ -52,6 +54,7 @@ class Operation:
         self.__module__ = getattr(function, "__module__", "")
         self._read_signature()
         self._implementation: Implementation | None = None
+        self._declaration: Declaration | None = None
         if isinstance(function, FunctionType):
             remember_source(function)
 
@@ -61,7 +64,7 @@ class Operation:
         Raises
         ------
         GraphError
-            An input is missing, unknown or given twice.
+            An input is missing, unknown or given twice, or does not fit its annotation.
         UnsupportedValue, InvalidData
             A value cannot be stored; names the argument.
         """
@@ -77,7 +80,15 @@ class Operation:
         inputs = {label: as_input(value, label) for label, value in kwargs.items()}
         if inputs.keys() != self._labels:
             self._complete(inputs)
-        return Node(self.name.scope, inputs, (self.implementation.uid,), self)
+        output_type = (self._declaration or self.declaration).check(inputs)
+        return Node(self.name.scope, inputs, (self.implementation.uid,), self, output_type)
+
+    @property
+    def declaration(self) -> Declaration:
+        """What the function's annotations say of inputs and output; read when the first node is made."""
+        if self._declaration is None:
+            self._declaration = declaration_of(self.function, str(self.name), self._defaults)
+        return self._declaration
 
     @property
     def implementation(self) -> Implementation:

@@ -12,9 +12,11 @@ from holdfast.authoring.trace import trace, trace_step
 from holdfast.errors import GraphError
 from holdfast.model.control import STATE, gather_node, map_node, while_node
 from holdfast.model.datatype import as_input, pack
+from holdfast.model.graph import check_body
 from holdfast.model.node import Node
 from holdfast.model.placeholder import Placeholder
 from holdfast.model.reference import Input, Reference
+from holdfast.model.typecheck import element_type, type_of
 
 
 def map(f: Body, *xs: Any, **named_xs: Any) -> Node:  # noqa: A001 (JAX's name)
@@ -51,7 +53,7 @@ def map(f: Body, *xs: Any, **named_xs: Any) -> Node:  # noqa: A001 (JAX's name)
     if twice := sorted(given.keys() & named_xs.keys()):
         raise GraphError(f"hf.map was given its input {twice[0]!r} twice.")
     over = {label: _elements(value, label) for label, value in {**given, **named_xs}.items()}
-    body = trace(f, **{label: Placeholder(label) for label in over})
+    body = trace(f, **{label: _element(label, item) for label, item in over.items()})
     return map_node(body, over)
 
 
@@ -82,9 +84,11 @@ def while_loop(cond_fun: Body, body_fun: Body, init_val: Any, *, max_iterations:
     >>> hf.while_loop(below, add, 1.0, max_iterations=10).name
     'holdfast.while_loop'
     """
-    return while_node(
-        trace_step(cond_fun, STATE), trace_step(body_fun, STATE), as_input(init_val, "init_val"), max_iterations
-    )
+    initial = as_input(init_val, "init_val")
+    condition, body = trace_step(cond_fun, STATE, initial), trace_step(body_fun, STATE, initial)
+    for graph in (condition, body):
+        check_body(graph, {STATE: body.output})
+    return while_node(condition, body, initial, max_iterations)
 
 
 def gather(members: Any) -> Node:
@@ -100,6 +104,10 @@ def gather(members: Any) -> Node:
     'holdfast.gather'
     """
     return gather_node(as_input(members, "members"))
+
+
+def _element(label: str, over: Input) -> Placeholder:
+    return Placeholder(label, output_type=element_type(type_of(over, deep=True)))
 
 
 def _elements(value: Any, label: str) -> Input:

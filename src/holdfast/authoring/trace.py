@@ -11,10 +11,11 @@ from collections.abc import Mapping
 
 from holdfast.authoring.decorate import Body
 from holdfast.errors import GraphError
-from holdfast.model.binding import close
 from holdfast.model.datatype import as_input
-from holdfast.model.graph import Graph
+from holdfast.model.graph import Graph, check_body, close
 from holdfast.model.placeholder import Placeholder
+from holdfast.model.reference import Input
+from holdfast.model.typecheck import type_of
 
 
 def trace(body: Body, **placeholders: Placeholder) -> Graph:
@@ -39,9 +40,12 @@ def trace(body: Body, **placeholders: Placeholder) -> Graph:
     return _trace(body, placeholders, by_position=False)
 
 
-def trace_step(body: Body, name: str) -> Graph:
-    """Return the abstract graph of a function of one input, whatever its parameter is called."""
-    return _trace(body, {name: Placeholder(name)}, by_position=True)
+def trace_step(body: Body, name: str, found: Input | None = None) -> Graph:
+    """Return the abstract graph of a function of one input, whatever its parameter is called; `found` says what it will be given."""
+    known = None if found is None else type_of(found, deep=True)
+    if isinstance(body, Graph):
+        return body if found is None else check_body(body, {name: found})
+    return _trace(body, {name: Placeholder(name, output_type=known)}, by_position=True)
 
 
 def _trace(body: Body, placeholders: Mapping[str, Placeholder], *, by_position: bool) -> Graph:
@@ -65,4 +69,6 @@ def _trace(body: Body, placeholders: Mapping[str, Placeholder], *, by_position: 
 
 
 def _provisional(hole: Placeholder) -> Placeholder:
-    return Placeholder(hole.name, hole.datatype, hole.shape, level=-1 - int.from_bytes(os.urandom(12)))
+    return Placeholder(
+        hole.name, hole.datatype, hole.shape, level=-1 - int.from_bytes(os.urandom(12)), output_type=hole.output_type
+    )

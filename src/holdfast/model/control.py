@@ -14,6 +14,7 @@ from holdfast.model.graph import Graph
 from holdfast.model.node import Node
 from holdfast.model.operation import BUILT_IN
 from holdfast.model.reference import Input
+from holdfast.model.typecheck import either, ensemble_type, type_of
 
 MAP = (BUILT_IN, "map")
 GATHER = (BUILT_IN, "gather")
@@ -28,8 +29,9 @@ def map_node(body: Graph, over: Mapping[str, Input]) -> Node:
     if not over:
         raise GraphError("hf.map needs at least one input to run over.")
     widths = {label: width for label, item in over.items() if (width := known_width(item)) is not None}
-    common_width(widths)
-    return Node(MAP, {"body": body, "over": over})
+    width = common_width(widths) if len(widths) == len(over) else None
+    member = type_of(body.output, deep=True)
+    return Node(MAP, {"body": body, "over": over}, output_type=ensemble_type(member, width))
 
 
 def while_node(condition: Graph, body: Graph, initial: Input, max_iterations: int | None) -> Node:
@@ -39,12 +41,13 @@ def while_node(condition: Graph, body: Graph, initial: Input, max_iterations: in
         if isinstance(max_iterations, bool) or not isinstance(max_iterations, int) or max_iterations < 0:
             raise GraphError(f"max_iterations is {max_iterations!r}, expected a number of rounds from 0.")
         inputs["max_iterations"] = as_input(max_iterations, "max_iterations")
-    return Node(WHILE_LOOP, inputs)
+    output_type = either(type_of(initial, deep=True), type_of(body.output, deep=True))
+    return Node(WHILE_LOOP, inputs, output_type=output_type)
 
 
 def gather_node(members: Input) -> Node:
     """Return the node that makes one value of many."""
-    return Node(GATHER, {"members": members})
+    return Node(GATHER, {"members": members}, output_type=ensemble_type(None, None))
 
 
 def known_width(item: Input) -> int | None:

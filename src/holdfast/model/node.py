@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import GraphError
 from holdfast.model.fingerprint import Fingerprint, node_text, operation_text, uid_of
 from holdfast.model.placeholder import Placeholder
 from holdfast.model.reference import NO_PLACEHOLDERS, Input, Reference, references, write_input
+
+if TYPE_CHECKING:
+    from holdfast.model.typecheck import Type
 
 
 class Node(Reference):
@@ -27,17 +30,25 @@ class Node(Reference):
         The uid of the implementation.
     code : object
         What an engine needs to run the operation; None for control flow, which the scheduler expands.
+    output_type : Type
+        What is known of the value; never identifies.
     """
 
-    __slots__ = ("code", "depends", "free", "inputs", "scope", "uid")
+    __slots__ = ("code", "depends", "free", "inputs", "output_type", "scope", "uid")
 
     def __init__(
-        self, scope: tuple[str, ...], inputs: Mapping[str, Input], depends: tuple[str, ...] = (), code: Any = None
+        self,
+        scope: tuple[str, ...],
+        inputs: Mapping[str, Input],
+        depends: tuple[str, ...] = (),
+        code: Any = None,
+        output_type: Type = None,
     ) -> None:
         self.scope = scope
         self.inputs = inputs
         self.depends = depends
         self.code = code
+        self.output_type = output_type
         self.free = free_placeholders(inputs)
         self.uid = uid_of(self._compact())
 
@@ -89,8 +100,10 @@ class Node(Reference):
         return self.with_inputs({**self.inputs, **changed})
 
     def with_inputs(self, inputs: Mapping[str, Input]) -> Node:
-        """Return the same operation on other inputs."""
-        return Node(self.scope, inputs, self.depends, self.code)
+        """Return the same operation on other inputs, which are checked if the operation declares what it takes."""
+        declaration = getattr(self.code, "declaration", None)
+        output_type = self.output_type if declaration is None else declaration.check(inputs)
+        return Node(self.scope, inputs, self.depends, self.code, output_type)
 
     def _compact(self) -> str:
         return node_text(operation_text(self.scope), write_input(self.inputs), self.depends)

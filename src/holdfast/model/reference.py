@@ -17,6 +17,7 @@ from holdfast.errors import GraphError, InvalidData, NotAValue
 
 if TYPE_CHECKING:
     from holdfast.model.placeholder import Placeholder
+    from holdfast.model.typecheck import Type
 
 Subscript = str | int
 
@@ -39,6 +40,8 @@ class Reference:
     """64 hex digits; of a part, the uid of the node it belongs to."""
     free: frozenset[Placeholder]
     """Placeholders that must be bound before this can be computed."""
+    output_type: Type = None
+    """What is known of the value before it is computed; None for nothing. Never identifies."""
 
     @property
     def text(self) -> str:

@@ -47,14 +47,26 @@ def nested_shape(data: object, where: str) -> Shape:
     return (len(data), *inner)
 
 
-def fits(shape: Shape, expected: OpenShape | None, sizes: dict[str, int] | None = None) -> bool:
-    """Return whether `shape` fits `expected`; named sizes are looked up and noted in `sizes`."""
-    if expected is None:
-        return True
-    known = {} if sizes is None else sizes
-    if len(shape) != len(expected):
-        return False
-    return all(
-        wanted is None or (known.setdefault(wanted, size) if isinstance(wanted, str) else wanted) == size
-        for size, wanted in zip(shape, expected, strict=True)
-    )
+def check_open_shape(shape: object, where: str) -> OpenShape:
+    """Return a shape with holes as a tuple.
+
+    Raises
+    ------
+    InvalidData
+        It is no sequence of sizes from 0, names and None.
+
+    Examples
+    --------
+    >>> check_open_shape(["n", None, 3], "x")
+    ('n', None, 3)
+    """
+    if isinstance(shape, (tuple, list)) and all(map(is_open_size, shape)):
+        return tuple(shape)
+    raise InvalidData(f"{where} has the shape {shape!r}. Write a tuple of sizes, names and None, such as ('n', 3).")
+
+
+def is_open_size(size: object) -> bool:
+    """Return whether this may stand in a shape with holes."""
+    if isinstance(size, str):
+        return bool(size)
+    return size is None or (isinstance(size, int) and not isinstance(size, bool) and size >= 0)
