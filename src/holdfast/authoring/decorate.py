@@ -6,7 +6,10 @@ Calling an operation makes a node and runs nothing; calling a graph function com
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from inspect import Parameter, signature
 from types import FunctionType
 from typing import Any, overload
@@ -14,8 +17,9 @@ from typing import Any, overload
 from holdfast.authoring.annotation import declaration_of
 from holdfast.authoring.implementation import Implementation, implementation_of, stated
 from holdfast.authoring.naming import operation_name
+from holdfast.authoring.recorded import same_code
 from holdfast.authoring.source import remember_source
-from holdfast.errors import GraphError, UnstableCode, UnsupportedValue
+from holdfast.errors import GraphError, NotFound, UnstableCode, UnsupportedValue
 from holdfast.model.datatype import as_input
 from holdfast.model.node import Node
 from holdfast.model.operation import OperationName
@@ -98,6 +102,40 @@ class Operation:
             found = self._fingerprint()
             self._implementation = found
         return found
+
+    def find(self, name: str, implementation: str, parts: Mapping[str, str]) -> Operation:
+        """Return the operation of that name among those in reach: of its own module, of what it closes over, of modules that are loaded.
+
+        Raises
+        ------
+        NotFound
+            There is none.
+        InvalidData
+            Its code is not what was recorded; names the parts that differ.
+        """
+        for found in self._in_reach(name):
+            if isinstance(found, Operation) and str(found.name) == name:
+                return same_code(name, found, implementation, parts)
+        raise NotFound(
+            f"the operation {name} cannot be found from {self.name}, which returned a node of it. "
+            "Define it at the top level of a module, so that a restart finds it too."
+        )
+
+    def _in_reach(self, name: str) -> Iterator[object]:
+        namespace, *word = name.rsplit(".", 1)
+        yield self
+        if isinstance(self.function, FunctionType):
+            yield self.function.__globals__.get(word[0])
+            for cell in self.function.__closure__ or ():
+                with suppress(ValueError):  # not filled yet
+                    yield cell.cell_contents
+            yield from list(self.function.__globals__.values())
+        for module in (sys.modules.get(namespace), sys.modules.get("__main__")):
+            yield from list(vars(module).values()) if module is not None else ()
+
+    def __getstate__(self) -> dict[str, object]:
+        """Travel with the fingerprint that was taken here: a worker may lack the source, and has other namespaces."""
+        return {**self.__dict__, "_implementation": replace(self.implementation, bindings=())}
 
     def _fingerprint(self) -> Implementation:
         if self.version is not None:

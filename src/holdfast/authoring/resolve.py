@@ -11,12 +11,10 @@ from importlib import import_module
 from types import ModuleType
 
 from holdfast.authoring.decorate import Operation
-from holdfast.errors import InvalidData, NotFound
+from holdfast.authoring.recorded import NAMES_SHOWN, same_code
+from holdfast.errors import NotFound
 
 Allowable = str | ModuleType | Operation
-
-NAMES_SHOWN = 8
-"""Names of changed parts that an error lists."""
 
 
 class Allowed:
@@ -48,12 +46,7 @@ class Allowed:
         if found is None:
             known = ", ".join(sorted(self._operations)[:NAMES_SHOWN]) or "none"
             raise NotFound(f"the operation {name} is not among those allowed ({known}). Allow the module that has it.")
-        if found.implementation.uid != implementation:
-            raise InvalidData(
-                f"the operation {name} has other code here than was recorded: {_difference(parts, found.implementation.parts)}. "
-                "Use the recorded code, or make the document again."
-            )
-        return found
+        return same_code(name, found, implementation, parts)
 
     def __repr__(self) -> str:
         return f"<allowed: {', '.join(sorted(self._operations)) or 'nothing'}>"
@@ -102,17 +95,3 @@ def _operations_of(module: ModuleType) -> Iterator[Operation]:
             yield value
         elif isinstance(value, type) and value.__module__ == module.__name__:
             yield from (member for member in vars(value).values() if isinstance(member, Operation))
-
-
-def _difference(recorded: Mapping[str, str], here: Mapping[str, str]) -> str:
-    sides = (
-        ("changed", [name for name in recorded.keys() & here.keys() if recorded[name] != here[name]]),
-        ("only recorded", list(recorded.keys() - here.keys())),
-        ("only here", list(here.keys() - recorded.keys())),
-    )
-    return "; ".join(f"{word}: {_listed(names)}" for word, names in sides if names)
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
-    return ", ".join(sorted(names)[:NAMES_SHOWN]) + more

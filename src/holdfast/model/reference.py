@@ -163,6 +163,20 @@ def parse_reference(text: str) -> tuple[str, tuple[Subscript, ...]]:
     return text[:64], tuple(path)
 
 
+def holds_references(value: object) -> bool:
+    """Return whether a value is a reference, or a list or mapping that holds one."""
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, Reference):
+            return True
+        if isinstance(item, dict):
+            waiting.extend(item.values())
+        elif isinstance(item, (list, tuple)):
+            waiting.extend(item)
+    return False
+
+
 def references(item: Input) -> Iterator[Reference]:
     """Yield the references in an input, in the order in which they are written."""
     if isinstance(item, Reference):

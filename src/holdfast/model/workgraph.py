@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 DATA_ADVICE = "Read it from a file inside an operation, or make it by one, so that the document stays small."
 
 
+GENERATED = "result"
+"""Name of the one target of what a running operation returned."""
+
+
 class WorkGraph:
     """Named targets and everything that they depend on; immutable.
 

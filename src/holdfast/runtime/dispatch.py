@@ -18,7 +18,7 @@ from holdfast.runtime.code import describe
 from holdfast.runtime.contents import Contents, Places
 from holdfast.runtime.engine import Engine
 from holdfast.runtime.events import Event, WorkerLost
-from holdfast.runtime.job import Call, Code, Failed, Finished, Job, Lost, Outcome, Report
+from holdfast.runtime.job import Call, Code, Expanded, Failed, Finished, Job, Lost, Outcome, Report, Settled
 
 JOB_SECONDS = 0.05
 INLINE_SECONDS = 0.01
@@ -48,6 +48,9 @@ class Consumer(Protocol):
 class Pending:
     """A call that is queued or under way."""
 
+    operation: Any
+    identity: bytes
+    """What tells operation and implementation apart from all others."""
     call: Call
     places: Places
     consumers: list[tuple[Consumer, int]]
@@ -111,12 +114,22 @@ class Dispatcher:
 
     def add(self, operation: Any, identity: bytes, call: Call, places: Places, consumer: Consumer, index: int) -> None:
         """Queue a call of an operation; `identity` tells operation and implementation apart from all others."""
-        pending = Pending(call, places, [(consumer, index)])
+        pending = Pending(operation, identity, call, places, [(consumer, index)])
         self._pending[call.key] = pending
         queue = self._queues.get(identity)
         if queue is None:
             queue = self._queues[identity] = Queue(operation)
         queue.waiting.append(pending)
+
+    def hold(self, operation: Any, identity: bytes, call: Call, consumer: Consumer, index: int) -> Pending:
+        """Return a call that need not be made, and let others join it until it is released."""
+        pending = Pending(operation, identity, call, {}, [(consumer, index)])
+        self._pending[call.key] = pending
+        return pending
+
+    def release(self, pending: Pending) -> None:
+        """Let nobody join a call any more: its outcome is known."""
+        self._pending.pop(pending.call.key, None)
 
     def fill(self) -> list[Job]:
         """Return the jobs that the engine has room for; an inline engine takes one at a time."""
@@ -130,19 +143,20 @@ class Dispatcher:
                 jobs.append(job)
         return jobs
 
-    def take(self, report: Report) -> list[tuple[Pending, Finished | Failed]]:
-        """Return the calls that a report settles; lost ones are queued again."""
+    def take(self, report: Report) -> list[tuple[Pending, Settled]]:
+        """Return the calls that a report settles; lost ones are queued again, and expanded ones may be joined until they are released."""
         if report.ticket not in self._jobs:  # it was forgotten
             return []
         queue, pendings = self._jobs.pop(report.ticket)
         reasons = sorted({outcome.reason for outcome in report.outcomes if isinstance(outcome, Lost)})
         if reasons:
             self._tell(WorkerLost(str(queue.operation.name), reasons[0]))
-        settled: list[tuple[Pending, Finished | Failed]] = []
+        settled: list[tuple[Pending, Settled]] = []
         for pending, outcome in zip(pendings, report.outcomes, strict=True):
             final = self._judge(queue, pending, outcome)
             if final is not None:
-                del self._pending[pending.call.key]
+                if not isinstance(final, Expanded):
+                    self.release(pending)
                 settled.append((pending, final))
         return settled
 
@@ -152,7 +166,7 @@ class Dispatcher:
         self._pending.clear()
         self._jobs.clear()
 
-    def _judge(self, queue: Queue, pending: Pending, outcome: Outcome) -> Finished | Failed | None:
+    def _judge(self, queue: Queue, pending: Pending, outcome: Outcome) -> Settled | None:
         if not isinstance(outcome, Lost):
             queue.mean = outcome.seconds if queue.mean is None else 0.7 * queue.mean + 0.3 * outcome.seconds
             return outcome

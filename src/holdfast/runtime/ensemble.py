@@ -219,13 +219,9 @@ class EnsembleRun:
 
     def _dispatch(self, index: int, key: bytes, arguments: bytes) -> None:
         self._under_way += 1
-        dispatcher = self.scheduler.dispatcher
-        if dispatcher.join(key, self, index):
-            return
         assert self._single is not None
         call, _ = self._single
-        self.scheduler.note_run(call)
-        dispatcher.add(call.code, self._prefix(), Call(key, arguments), self._places, self, index)
+        self.scheduler.make_call(call, Call(key, arguments), self._places, self, index)
 
     def _spawn(self, index: int, key: bytes) -> None:
         self._under_way += 1

@@ -1,8 +1,8 @@
 """Say what an engine is given and what it gives back: jobs and outcomes, as plain data.
 
 A job is a handful of calls of one operation. It names code and contents, never graph, catalog or session, and every value in it
-can be pickled. Each call has exactly one outcome: `Finished`, `Failed` or `Lost`. What there are thousands of says itself how it is
-pickled, since what `dataclass` generates takes four times as long.
+can be pickled. Each call has exactly one outcome: `Finished`, `Failed`, `Expanded` or `Lost`. What there are thousands of says itself
+how it is pickled, since what `dataclass` generates takes four times as long.
 """
 
 from __future__ import annotations
@@ -149,6 +149,10 @@ class Failed:
     """Its text."""
     traceback: str
     seconds: float = 0.0
+    operation: str = ""
+    """Where it happened, if that was in a node that the function returned; else this and the next two are empty."""
+    node: str = ""
+    arguments: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +163,19 @@ class Lost:
     reason: str
 
 
-Outcome = Finished | Failed | Lost
+@dataclass(frozen=True, slots=True)
+class Expanded:
+    """The function returned nodes: its value is theirs."""
+
+    key: bytes
+    document: str
+    """The work graph of what was returned, with one target."""
+    seconds: float = 0.0
+
+
+Settled = Finished | Failed | Expanded
+
+Outcome = Settled | Lost
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,14 @@
 Whoever looks for the result of a call finds it here before the catalog knows it. A store is always named for publication before a row
 names it, so that an interruption in between leaves at worst a store that nobody names.
 
-State: the commitment that grows during a turn, the calls that are not durable, and the implementations that were seen.
+State: the commitment that grows during a turn, the calls that are not durable, the implementations that were seen, and which
+operations are known to return nodes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from hashlib import sha256
 
 from holdfast.errors import GraphError
 from holdfast.model.content import array_digests
@@ -23,7 +25,7 @@ from holdfast.runtime.job import ArraySource, Finished, Stack
 from holdfast.runtime.task import Failure, Task
 from holdfast.storage.catalog import Catalog
 from holdfast.storage.commit import GroupCommit
-from holdfast.storage.rows import CallRow, FailureRow, ImplementationRow, NodeRow, Row
+from holdfast.storage.rows import CallRow, FailureRow, ImplementationRow, NodeRow, RoundRow, Row
 
 
 class Ledger:
@@ -39,6 +41,7 @@ class Ledger:
         self._outgoing = Commitment()
         self._calls: dict[bytes, CallRow] = {}
         self._implementations: set[tuple[str, str]] = set()
+        self._generators: dict[bytes, bool] = {}
 
     def find_calls(self, keys: Sequence[bytes]) -> dict[bytes, CallRow]:
         """Return the results of calls that are durable, or will be with a commitment that is under way."""
@@ -64,6 +67,19 @@ class Ledger:
         self._outgoing.calls.append(outcome.key)
         self._outgoing.rows += [row, *array_rows(outcome)]
         self.add_arrays(outcome.arrays)
+
+    def add_expansion(self, identity: bytes, key: bytes, document: str) -> None:
+        """Make durable that a call returned nodes, in the form of a loop of one round, and that its operation does so."""
+        self._generators[identity] = True
+        rows = [RoundRow(_generator_key(identity), 0, ""), RoundRow(_expansion_key(key), 0, document)]
+        self._outgoing.rows.extend(rows)
+
+    def find_expansion(self, identity: bytes, key: bytes) -> str | None:
+        """Return the document of the nodes that a call returned, if it did; operations that never do cost one look each."""
+        if identity not in self._generators:
+            self._generators[identity] = self._catalog.find_round(_generator_key(identity), 0) is not None
+        row = self._catalog.find_round(_expansion_key(key), 0) if self._generators[identity] else None
+        return None if row is None else row.state
 
     def add_arrays(self, arrays: Mapping[str, ArraySource]) -> None:
         """Remember where arrays are until the catalog knows them."""
@@ -177,3 +193,11 @@ class Ledger:
         wanted = [digest for digest in (*named, *stacked) if digest in places]
         known = self._catalog.find_arrays([bytes.fromhex(digest) for digest in wanted])
         return {digest: places[digest] for digest in wanted if bytes.fromhex(digest) not in known}
+
+
+def _generator_key(identity: bytes) -> bytes:
+    return sha256(b"generator" + identity).digest()
+
+
+def _expansion_key(key: bytes) -> bytes:
+    return sha256(b"expansion" + key).digest()

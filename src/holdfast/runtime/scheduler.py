@@ -22,12 +22,13 @@ from holdfast.model.node import CommittedNode, Node
 from holdfast.model.reference import Input, Part, Reference, references
 from holdfast.runtime.commitment import Commitment
 from holdfast.runtime.contents import Contents, Places
-from holdfast.runtime.dispatch import Dispatcher, Pending
+from holdfast.runtime.dispatch import Consumer, Dispatcher, Pending
 from holdfast.runtime.ensemble import EnsembleRun
 from holdfast.runtime.events import Counts, Event, NodeDone, NodeFailed, NodeStarted
 from holdfast.runtime.expansion import RUNS, needed
+from holdfast.runtime.generated import GeneratedNodes
 from holdfast.runtime.happening import Broken, Happening, Request
-from holdfast.runtime.job import Call, Failed, Finished, Job, Report
+from holdfast.runtime.job import Call, Expanded, Finished, Job, Report, Settled
 from holdfast.runtime.ledger import Ledger
 from holdfast.runtime.nodecall import NodeCall
 from holdfast.runtime.task import Failure, Task, Wait, Waiter, lower
@@ -329,18 +330,23 @@ class Scheduler:
         run(self, task).begin()
 
     def _dispatch(self, task: Task, node: Node, places: Places) -> None:
-        call = NodeCall(self, task)
-        if self.dispatcher.join(task.key, call, 0):
-            return
-        self.note_run(node)
-        prefix = call_prefix(operation_text(node.scope), node.depends)
-        self.dispatcher.add(node.code, prefix, Call(task.key, task.arguments), places, call, 0)
+        self.make_call(node, Call(task.key, task.arguments), places, NodeCall(self, task), 0)
 
-    def note_run(self, node: Node) -> None:
-        """Record the implementation of an operation that is about to run, and tell if it has changed."""
+    def make_call(self, node: Node, call: Call, places: Places, consumer: Consumer, index: int) -> None:
+        """Have a call made, unless it is under way or returned nodes earlier; record its implementation, and tell if that has changed."""
+        if self.dispatcher.join(call.key, consumer, index):
+            return
+        identity = call_prefix(operation_text(node.scope), node.depends)
+        document = self.ledger.find_expansion(identity, call.key)
+        if document is not None:
+            pending = self.dispatcher.hold(node.code, identity, call, consumer, index)
+            consumer.started(index)
+            GeneratedNodes(self, pending, document).follow()
+            return
         changed = self.ledger.add_run(node)
         if changed is not None:
             self.tell(changed)
+        self.dispatcher.add(node.code, identity, call, places, consumer, index)
 
     def _advance_waits(self) -> None:
         waits, self._waits = self._waits, []
@@ -354,7 +360,10 @@ class Scheduler:
 
     # what follows
 
-    def _settle_call(self, pending: Pending, outcome: Finished | Failed) -> None:
+    def _settle_call(self, pending: Pending, outcome: Settled) -> None:
+        if isinstance(outcome, Expanded):
+            GeneratedNodes(self, pending, outcome.document, outcome.seconds).keep()
+            return
         if isinstance(outcome, Finished):
             consumer, index = pending.consumers[0]
             self.ledger.add_call(outcome, consumer.store_uid(index) if outcome.staged else "")

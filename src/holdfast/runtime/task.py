@@ -131,7 +131,10 @@ def lower(waiter: Waiter, failure: Failure | None) -> None:
 
 
 def failure_of(operation: str, node: str, arguments: bytes, outcome: Failed) -> Failure:
-    """Return the failure of a call, with its input shortened."""
+    """Return the failure of a call, with its input shortened; or of the node that it returned and that failed."""
+    if outcome.node:
+        where = (outcome.operation, outcome.node, outcome.arguments)
+        return Failure(*where, outcome.kind, outcome.reason, outcome.traceback)
     shown = arguments.decode("ascii")
     if len(shown) > ARGUMENTS_SHOWN:
         shown = shown[: ARGUMENTS_SHOWN - 1] + "…"

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import UnsupportedValue
 from holdfast.model.content import Content, decode, encode
+from holdfast.model.reference import holds_references
 from holdfast.runtime.code import load
 from holdfast.runtime.job import (
     ArraySource,
     Call,
+    Expanded,
     Failed,
     Finished,
     Inline,
@@ -103,6 +105,8 @@ class _Running:
                 raise
             return _failed(call.key, error, perf_counter() - started)
         seconds = perf_counter() - started
+        if holds_references(value):
+            return self._expand(call, value, seconds)
         try:
             content = encode(value, f"the result of {self.job.code.name}")
         except UnsupportedValue as error:
@@ -110,6 +114,14 @@ class _Running:
         except Exception as error:
             return _failed(call.key, error, seconds)
         return self._finish(call, content, seconds)
+
+    def _expand(self, call: Call, value: Any, seconds: float) -> Expanded | Failed:
+        from holdfast.model.workgraph import GENERATED, WorkGraph  # late: few operations return nodes
+
+        try:
+            return Expanded(call.key, WorkGraph({GENERATED: value}).to_json(), seconds)
+        except Exception as error:
+            return _failed(call.key, error, seconds)
 
     def _finish(self, call: Call, content: Content, seconds: float) -> Finished | Lost:
         if not self.job.directory or size_of(content) <= INLINE_LIMIT:
