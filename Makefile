@@ -4,6 +4,7 @@
 #   make test    all tests
 #   make check   format, lint and types
 #   make crash   the long form of the crash tests
+#   make bench   all benchmarks beside the peers, into runs/bench; `make bench-quick` takes less than two minutes
 #   make toy     the four wishes of the toy graph
 #   make clean   remove the virtual environment and what was run
 
@@ -13,7 +14,7 @@ BIN := $(VENV)/bin
 WORK ?= runs/adaptive
 WORKERS ?= 2
 
-.PHONY: run test check format crash toy setup clean
+.PHONY: run test check format crash bench bench-quick toy setup clean
 .DELETE_ON_ERROR:
 
 run: $(VENV)/.examples
@@ -34,6 +35,12 @@ format: $(VENV)/.check
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+bench: $(VENV)/.bench
+	$(BIN)/python -m benchmarks
+
+bench-quick: $(VENV)/.bench
+	$(BIN)/python -m benchmarks --quick
+
 toy: $(VENV)/.core
 	$(BIN)/python examples/toy_graph.py
 
@@ -48,7 +55,7 @@ $(VENV)/.core: $(VENV)/.made pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	touch $@
 
-$(VENV)/.examples $(VENV)/.check: $(VENV)/.%: $(VENV)/.core
+$(VENV)/.examples $(VENV)/.check $(VENV)/.bench: $(VENV)/.%: $(VENV)/.core
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$*]'
 	touch $@
 
