@@ -20,6 +20,8 @@ if TYPE_CHECKING:
         WorkingDirectoryError,
     )
     from holdfast.model.datatype import Boolean, Bytes, Complex128, File, Float64, Integer64, Mapping, Null, String
+    from holdfast.model.declared import datatype
+    from holdfast.model.layout import node_dtype, node_shape
     from holdfast.model.lifecycle import NodeState
     from holdfast.model.placeholder import Placeholder
     from holdfast.model.workgraph import WorkGraph
@@ -51,9 +53,12 @@ __all__ = [
     "WorkingDirectoryError",
     "__version__",
     "allow",
+    "datatype",
     "gather",
     "graph",
     "map",
+    "node_dtype",
+    "node_shape",
     "operation",
     "trace",
     "watch",
@@ -73,6 +78,8 @@ _HOMES = {
         *("Boolean", "Bytes", "Complex128", "File", "Float64"),
         *("Integer64", "Mapping", "Null", "String"),
     ),
+    "model.declared": ("datatype",),
+    "model.layout": ("node_dtype", "node_shape"),
     "model.lifecycle": ("NodeState",),
     "model.placeholder": ("Placeholder",),
     "model.workgraph": ("WorkGraph",),

@@ -148,7 +148,7 @@ class DataType:
         record = parse_record(text)
         if record["operation"] != list(self.scope):
             raise InvalidData(f"The record's 'operation' is {record['operation']!r}, expected {list(self.scope)!r}.")
-        return data_from_record(record)
+        return data_from_record(record, datatype=self)
 
     def __repr__(self) -> str:
         return ".".join(self.scope)
@@ -251,7 +251,11 @@ def _refuse_array(digest: str) -> Any:
     )
 
 
-def data_from_record(record: AbstractMapping[str, Any], find_array: Callable[[str], Array] = _refuse_array) -> DataNode:
+def data_from_record(
+    record: AbstractMapping[str, Any],
+    find_array: Callable[[str], Array] = _refuse_array,
+    datatype: DataType | None = None,
+) -> DataNode:
     """Return the data node of a parsed record; InvalidData names the member that is wrong.
 
     Parameters
@@ -259,10 +263,11 @@ def data_from_record(record: AbstractMapping[str, Any], find_array: Callable[[st
     record : mapping
     find_array : callable
         Takes the hex digest of an array that the record names, returns the array.
+    datatype : DataType, optional
+        Its type, if that is known; else it must be built in.
     """
-    datatype = (
-        BY_NAME.get(tuple(record["operation"])) if all(isinstance(part, str) for part in record["operation"]) else None
-    )
+    if datatype is None and all(isinstance(part, str) for part in record["operation"]):
+        datatype = BY_NAME.get(tuple(record["operation"]))
     if datatype is None:
         raise InvalidData(f"The record's 'operation' is {record['operation']!r}, which is no built-in data type.")
     if record["depends"]:
@@ -313,7 +318,7 @@ def _typed_array(datatype: DataType, data: Any, where: str) -> DataNode:
     if not shape:
         return (
             DataNode(datatype, encode(array.item() if datatype.dtype else given, where).text.decode("ascii"))
-            if datatype.scope in _PLAIN
+            if datatype.dtype in _PLAIN
             else _array_node(datatype, canonical_array(array))
         )
     return _array_node(datatype, canonical_array(array))
@@ -348,7 +353,8 @@ _SCALARS: dict[type, DataType] = {
     int: Integer64, float: Float64, complex: Complex128, bool: Boolean, str: String, type(None): Null, bytes: Bytes, bytearray: Bytes,
 }  # fmt: skip
 
-_PLAIN = {Integer64.scope, Float64.scope, Complex128.scope, Boolean.scope, String.scope}
+_PLAIN = {"<i8", "<f8", "<c16", "|b1", ""}
+"""Of which types a single value stands in the record as it is, and not as an array without axes."""
 
 _KINDS = {"i": "iu", "u": "iu", "f": "f", "c": "fc", "b": "b", "U": "U"}
 """Which NumPy kinds an array may have, by the kind of the data type."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 
 from holdfast.model.datatype import DataNode
 from holdfast.model.node import Node
@@ -34,13 +34,17 @@ def list_graph(title: str, placeholders: Sequence[Placeholder], output: Input) -
     return "\n".join([*lines, f"  return {_show(output, names)}"])
 
 
-def ordered_nodes(output: Input) -> Iterator[Node]:
-    """Yield the nodes that `output` depends on, each once, after those that it depends on itself."""
+def ordered_nodes(output: Input, known: Container[str] = ()) -> Iterator[Node]:
+    """Yield the nodes that `output` depends on, each once, after those that it depends on itself; not those `known` by uid."""
     done: set[str] = set()
-    waiting = list(_sources(output))[::-1]
+    waiting = [source for source in _sources(output) if source.uid not in known][::-1]
     while waiting:
         node = waiting[-1]
-        missing = [] if node.uid in done else [source for source in _sources(node.inputs) if source.uid not in done]
+        missing = (
+            []
+            if node.uid in done
+            else [source for source in _sources(node.inputs) if source.uid not in done and source.uid not in known]
+        )
         if missing:
             waiting.extend(reversed(missing))
             continue
