@@ -6,16 +6,21 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import pytest
 
 import holdfast as hf
+
+LONG = os.environ.get("HOLDFAST_CRASH") == "long"
 
 SCRIPT = """
 import os, sys
@@ -118,14 +123,25 @@ def test_a_document_of_generators_runs_without_the_script_and_reuses_its_results
 
 @pytest.mark.crash
 @pytest.mark.parametrize("engine", ["in_process", "processes"])
-def test_a_run_that_is_killed_again_and_again_ends_with_the_same_results(study: Study, engine: str) -> None:
-    rng = random.Random(engine)
-    for _ in range(20 if os.environ.get("HOLDFAST_CRASH") == "long" else 4):
-        process = study.command("study.py", "work", engine)
+@pytest.mark.parametrize("written", ["script", "document"])
+def test_a_run_that_is_killed_again_and_again_ends_with_the_same_results(
+    study: Study, engine: str, written: str
+) -> None:
+    rng = random.Random(engine + written)
+    command = ["study.py", "work", engine]
+    if written == "document":
+        study.run("-m", "holdfast.cli.main", "export", "study.py:final", "--output", "graph.json")
+        options = ("--allow", "study.py", "--work", "work", "--engine", engine, "--workers", "1", "--quiet")
+        command = ["-m", "holdfast.cli.main", "run", "graph.json", *options]
+    for _ in range(20 if LONG else 3):
+        process = study.command(*command)
         time.sleep(rng.uniform(0.2, 0.9))
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-    assert study.run("study.py", "work", engine) == "True 6765\n"
+    study.run(*command)
+    count = len(study.notes)
+    assert study.run("study.py", "work", "in_process") == "True 6765\n"
+    assert len(study.notes) == count  # the same uids: nothing was left to run
 
 
 @hf.operation
@@ -225,3 +241,28 @@ def test_an_abstract_graph_cannot_be_a_result(tmp_path: Path) -> None:
 
     with hf.Session(tmp_path / "work") as session, pytest.raises(hf.OperationFailed, match="abstract graph"):
         session.result(outer(1))
+
+
+def test_a_forged_expansion_imports_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log, executed = str(tmp_path / "log"), tmp_path / "executed"
+    with hf.Session(tmp_path / "work") as session, pytest.raises(hf.OperationFailed, match="not mended"):
+        session.result(breaks_at(1, log))
+    (tmp_path / "hostile.py").write_text(f"open({str(executed)!r}, 'w')")
+    monkeypatch.syspath_prepend(tmp_path)
+    forge(tmp_path / "work" / "catalog.db", hf.operation(lambda: 0, name="hostile.run", version="1")())
+    with (
+        hf.Session(tmp_path / "work") as session,
+        pytest.raises(hf.OperationFailed, match=r"hostile\.run cannot be found"),
+    ):
+        session.result(breaks_at(1, log))
+    assert not executed.exists()
+    assert "hostile" not in sys.modules
+
+
+def forge(catalog: Path, node: Any) -> None:
+    """Put a node in the place of what an operation returned, with everything true but its origin."""
+    document = hf.WorkGraph({"result": node}).to_json()
+    with closing(sqlite3.connect(catalog)) as connection, connection:
+        ((key,),) = connection.execute("SELECT loop_key FROM rounds WHERE state LIKE '%version%'").fetchall()
+        seal = crc32(key + f"0 {document}".encode())
+        connection.execute("UPDATE rounds SET state = ?, seal = ? WHERE loop_key = ?", (document, seal, key))
