@@ -201,6 +201,13 @@ def test_other_code_than_recorded_is_refused_with_the_names_of_its_parts() -> No
         hf.WorkGraph.from_json(text, hf.allow(other))
 
 
+def test_an_input_that_does_not_fit_its_annotation_is_refused_with_its_place() -> None:
+    untyped = hf.operation(lambda x, y: x, name="travel.add", version="1")
+    text = hf.WorkGraph({"x": pair(untyped("no number", 1.0))}).to_json()
+    with pytest.raises(InvalidData, match=r"^\$\.referents\[\d\]\.input: .*travel\.add"):
+        hf.WorkGraph.from_json(text, ALLOWED)
+
+
 scalars = st.one_of(
     st.none(),
     st.booleans(),

@@ -24,7 +24,7 @@ from holdfast.model.datatype import as_input
 from holdfast.model.node import Node
 from holdfast.model.operation import OperationName
 from holdfast.model.reference import Input
-from holdfast.model.typecheck import Declaration
+from holdfast.model.typecheck import Declaration, Type
 
 
 class Operation:
@@ -175,8 +175,12 @@ class Operation:
         except (UnsupportedValue, ValueError):
             self._left_out = self._left_out | {label}
 
-    def check_labels(self, inputs: Mapping[str, Input]) -> None:
-        """Refuse inputs of which one is unknown, or a required one is missing."""
+    def check(self, inputs: Mapping[str, Input]) -> Type:
+        """Refuse inputs of which one is unknown, missing, or does not fit its annotation; return what is known of the output."""
+        self._check_labels(inputs)
+        return self.declaration.check(inputs)
+
+    def _check_labels(self, inputs: Mapping[str, Input]) -> None:
         unknown = sorted(inputs.keys() - self._labels)
         if unknown and not self._takes_any:
             raise GraphError(f"{self.name} has no input {unknown[0]!r}; it has: {self._listed()}.")
@@ -185,7 +189,7 @@ class Operation:
             raise GraphError(f"{self.name} lacks its input {missing[0]!r}; it has: {self._listed()}.")
 
     def _complete(self, inputs: dict[str, Input]) -> None:
-        self.check_labels(inputs)
+        self._check_labels(inputs)
         for label, default in self._defaults.items():
             inputs.setdefault(label, default)
 

@@ -222,8 +222,8 @@ class _Reading:
             )
         operation = _placed(where, lambda: operations.find(name, depends[0], parts))
         inputs = self._inputs(referent, where)
-        _placed(f"{where}.input", lambda: operation.check_labels(inputs))
-        return Node(scope, inputs, (depends[0],), operation)
+        output_type = _placed(f"{where}.input", lambda: operation.check(inputs))
+        return Node(scope, inputs, (depends[0],), operation, output_type)
 
     def _inputs(self, referent: Any, where: str) -> dict[str, Input]:
         return {label: self.input(item, step(f"{where}.input", label)) for label, item in referent["input"].items()}
