@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy
@@ -76,3 +77,8 @@ def test_code_that_cannot_be_read_needs_a_version() -> None:
     with pytest.raises(UnstableCode, match="version="):
         compiled([1])
     assert hf.operation(name="demo.length", version="1")(len)([1]).name == "demo.length"
+
+
+def test_a_compiled_function_that_does_not_tell_its_inputs_is_refused_with_advice() -> None:
+    with pytest.raises(hf.GraphError, match=r"demo\.nap does not tell its inputs.*Wrap it"):
+        hf.operation(time.sleep, name="demo.nap", version="1")

@@ -152,7 +152,7 @@ class Operation:
         self.positional: tuple[str, ...] = ()
         self._defaults: dict[str, Input] = {}
         self._takes_any = False
-        for label, parameter in signature(self.function).parameters.items():
+        for label, parameter in self._signature().items():
             if parameter.kind is Parameter.VAR_POSITIONAL:
                 raise GraphError(f"{self.name} takes *{label}, but inputs have names. Use a list as one input.")
             if parameter.kind is Parameter.VAR_KEYWORD:
@@ -167,6 +167,14 @@ class Operation:
         self._required = self._labels - self._defaults.keys() - self._left_out
 
     _left_out: frozenset[str] = frozenset()
+
+    def _signature(self) -> Mapping[str, Parameter]:
+        try:
+            return signature(self.function).parameters
+        except ValueError:
+            raise GraphError(
+                f"{self.name} does not tell its inputs: it is compiled. Wrap it in a function that names them."
+            ) from None
 
     def _note_default(self, label: str, value: object) -> None:
         """Keep a default as an input; one that cannot be stored is left to the function, as part of its implementation."""
