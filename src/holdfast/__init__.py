@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         UnsupportedValue,
         WorkingDirectoryError,
     )
+    from holdfast.model.checkpoint import Checkpoint
     from holdfast.model.datatype import Boolean, Bytes, Complex128, File, Float64, Integer64, Mapping, Null, String
     from holdfast.model.declared import datatype
     from holdfast.model.layout import node_dtype, node_shape
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Boolean",
     "Bytes",
+    "Checkpoint",
     "Complex128",
     "File",
     "Float64",
@@ -74,6 +76,7 @@ _HOMES = {
         *("GraphError", "HoldfastError", "OperationFailed"),
         *("OwnershipError", "UnsupportedValue", "WorkingDirectoryError"),
     ),
+    "model.checkpoint": ("Checkpoint",),
     "model.datatype": (
         *("Boolean", "Bytes", "Complex128", "File", "Float64"),
         *("Integer64", "Mapping", "Null", "String"),

@@ -32,11 +32,11 @@ MAY_IMPORT = {
 }
 
 ORDER = {
-    "model": "content shape fingerprint operation reference placeholder record datatype typecheck declared layout "
+    "model": "content checkpoint shape fingerprint operation reference placeholder record datatype typecheck declared layout "
     "node listing graph control binding carried document workgraph lifecycle",
     "authoring": "annotation naming source implementation recorded decorate resolve trace flow",
-    "storage": "flush workdir ownership confine format selection metadata store publish datastore database rows seal catalog "
-    "commit inventory userfile",
+    "storage": "flush workdir ownership confine format selection metadata store generation checkpoint publish datastore database rows "
+    "seal catalog commit inventory userfile",
     "runtime": "events audience job engine code worker recent contents task commitment happening ledger dispatch "
     "nodecall gathering ensemble iteration expansion generated scheduler session builder context",
 }

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from inspect import Parameter, signature
 from types import FunctionType
-from typing import Any, overload
+from typing import Any, get_args, overload
 
 from holdfast.authoring.annotation import declaration_of
 from holdfast.authoring.implementation import Implementation, implementation_of, stated
@@ -20,6 +20,7 @@ from holdfast.authoring.naming import operation_name
 from holdfast.authoring.recorded import same_code
 from holdfast.authoring.source import remember_source
 from holdfast.errors import GraphError, NotFound, UnstableCode, UnsupportedValue
+from holdfast.model.checkpoint import Checkpoint
 from holdfast.model.datatype import as_input
 from holdfast.model.node import Node
 from holdfast.model.operation import OperationName
@@ -39,6 +40,8 @@ class Operation:
         Labels of the inputs, in the order of the function's parameters.
     format : str
         Name of the format for large arrays of its results; empty for that of the working directory.
+    checkpoint : str
+        Label of the parameter that is annotated with `Checkpoint`, which is no input; empty if there is none.
     """
 
     def __init__(
@@ -151,6 +154,7 @@ class Operation:
         self.parameters: tuple[str, ...] = ()
         self.positional: tuple[str, ...] = ()
         self._defaults: dict[str, Input] = {}
+        self.checkpoint = ""
         self._takes_any = False
         for label, parameter in self._signature().items():
             if parameter.kind is Parameter.VAR_POSITIONAL:
@@ -158,9 +162,12 @@ class Operation:
             if parameter.kind is Parameter.VAR_KEYWORD:
                 self._takes_any = True
                 continue
-            self.parameters += (label,)
             if parameter.kind is Parameter.POSITIONAL_ONLY:
                 self.positional += (label,)
+            if _is_checkpoint(parameter.annotation, self.function):
+                self._note_checkpoint(label)
+                continue
+            self.parameters += (label,)
             if parameter.default is not Parameter.empty:
                 self._note_default(label, parameter.default)
         self._labels = frozenset(self.parameters)
@@ -183,12 +190,21 @@ class Operation:
         except (UnsupportedValue, ValueError):
             self._left_out = self._left_out | {label}
 
+    def _note_checkpoint(self, label: str) -> None:
+        if self.checkpoint:
+            raise GraphError(
+                f"{self.name} takes two checkpoints, {self.checkpoint!r} and {label!r}. Keep one state, such as a dictionary."
+            )
+        self.checkpoint = label
+
     def check(self, inputs: Mapping[str, Input]) -> Type:
         """Refuse inputs of which one is unknown, missing, or does not fit its annotation; return what is known of the output."""
         self._check_labels(inputs)
         return self.declaration.check(inputs)
 
     def _check_labels(self, inputs: Mapping[str, Input]) -> None:
+        if self.checkpoint in inputs:
+            raise GraphError(f"{self.name} is given its checkpoint {self.checkpoint!r} by the run. Leave it out.")
         unknown = sorted(inputs.keys() - self._labels)
         if unknown and not self._takes_any:
             raise GraphError(f"{self.name} has no input {unknown[0]!r}; it has: {self._listed()}.")
@@ -262,7 +278,8 @@ def operation(
     ----------
     function : callable
         Takes and returns numbers, strings, bytes, None, NumPy arrays, or lists and string-keyed dictionaries of these. Arrays
-        that it receives are read-only. Equal inputs are expected to give equal outputs.
+        that it receives are read-only. Equal inputs are expected to give equal outputs. A parameter annotated with `Checkpoint`
+        is no input: a run gives it.
     name : str, optional
         Dotted name to use instead of that of module and function.
     version : str, optional
@@ -314,6 +331,24 @@ def parameter_names(function: Callable[..., Any] | Operation | GraphFunction) ->
     plain = function.function if isinstance(function, GraphFunction) else function
     kinds = (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
     return tuple(label for label, parameter in signature(plain).parameters.items() if parameter.kind not in kinds)
+
+
+def _is_checkpoint(annotation: object, function: Callable[..., Any]) -> bool:
+    """Return whether an annotation is `Checkpoint`, or that or None; as text too, of which nothing is evaluated."""
+    if isinstance(annotation, str):
+        return any(_names_checkpoint(word.strip(), function) for word in annotation.split("|"))
+    return annotation is Checkpoint or Checkpoint in get_args(annotation)
+
+
+def _names_checkpoint(text: str, function: Callable[..., Any]) -> bool:
+    first, *rest = text.split(".")
+    namespace: Mapping[str, object] = getattr(function, "__globals__", {})
+    if first not in namespace:  # imported inside a function, perhaps; then the usual names are believed
+        return text in ("Checkpoint", "hf.Checkpoint", "holdfast.Checkpoint")
+    found = namespace[first]
+    for word in rest:
+        found = getattr(found, word, None)
+    return found is Checkpoint
 
 
 Body = Operation | GraphFunction | Callable[..., Any]

@@ -42,6 +42,7 @@ def describe(
     name: str,
     *,
     positional: tuple[str, ...] | None = None,
+    checkpoint: str = "",
     by_value: bool | None = None,
     in_memory: bool = False,
 ) -> Code:
@@ -55,6 +56,8 @@ def describe(
         Dotted name of its operation, for messages.
     positional : tuple of str, optional
         Labels that it takes by position only; read from its signature if not given.
+    checkpoint : str
+        Label under which it takes its checkpoint; empty if it takes none.
     by_value : bool, optional
         Whether it travels by value; None decides by whether a worker can import it.
     in_memory : bool
@@ -72,16 +75,16 @@ def describe(
     """
     labels = _positional_labels(function) if positional is None else positional
     if in_memory:
-        return Code(name, "", "", b"", labels, function)
+        return Code(name, "", "", b"", labels, function, checkpoint=checkpoint)
     reference = None if by_value else _find_reference(function)
     if reference is not None:
-        return Code(name, *reference, b"", labels)
+        return Code(name, *reference, b"", labels, checkpoint=checkpoint)
     if by_value is False:
         raise UnstableCode(
             f"The function of operation {name} cannot be imported by a worker. Move it to the top level of a module."
         )
     with_module = bool(by_value) or not _is_importable(getattr(function, "__module__", None) or "")
-    return Code(name, "", "", _pickle(function, name, with_module=with_module), labels)
+    return Code(name, "", "", _pickle(function, name, with_module=with_module), labels, checkpoint=checkpoint)
 
 
 def load(code: Code) -> Function:

@@ -209,6 +209,7 @@ class Dispatcher:
                 operation.function,
                 str(operation.name),
                 positional=operation.positional,
+                checkpoint=operation.checkpoint,
                 in_memory=self._engine.shares_memory,
             )
             queue.code = replace(code, store_type=store_type)

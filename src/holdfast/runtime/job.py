@@ -33,11 +33,14 @@ class Code:
     """The function itself, for engines that share the coordinator's memory; such code cannot be pickled."""
     store_type: str = ""
     """Format in which large arrays of its results are laid out; empty for the usual one."""
+    checkpoint: str = ""
+    """Label under which the function takes its checkpoint; empty if it takes none."""
 
     def __reduce__(self) -> tuple[type[Code], tuple[Any, ...]]:
         if self.function is not None:
             raise TypeError(f"the function of {self.name} was described for this process only")
-        return Code, (self.name, self.module, self.qualname, self.pickled, self.positional, None, self.store_type)
+        rest = (None, self.store_type, self.checkpoint)
+        return Code, (self.name, self.module, self.qualname, self.pickled, self.positional, *rest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,8 @@ class Job:
     sources: Mapping[str, ArraySource] = field(default_factory=dict)
     """Where each array is that an array or stack token of the arguments names, by digest."""
     directory: str = ""
-    """Working directory, where results too large for a message are staged; a path that workers share with the coordinator."""
+    """Working directory, where results too large for a message are staged, and checkpoints kept; a path that workers share with the
+    coordinator. Empty if they share none: then all results travel, and checkpoints keep nothing."""
 
 
 @dataclass(frozen=True, slots=True)

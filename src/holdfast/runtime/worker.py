@@ -33,6 +33,7 @@ from holdfast.runtime.job import (
     Report,
     Stack,
 )
+from holdfast.storage.checkpoint import CheckpointFacility, StoredCheckpoint
 from holdfast.storage.store import INLINE_LIMIT, open_array, size_of, stage
 from holdfast.storage.userfile import unchanged_file
 
@@ -94,6 +95,8 @@ class _Running:
         """Return the outcome of one call."""
         try:
             arguments = decode(call.arguments, self.find_array)
+            if self.job.code.checkpoint:
+                arguments[self.job.code.checkpoint] = self._checkpoint(call)
             positional = [arguments.pop(label) for label in self.job.code.positional if label in arguments]
         except Exception as error:
             return Lost(call.key, f"cannot read its input: {_reason(error)}")
@@ -122,6 +125,10 @@ class _Running:
             return Expanded(call.key, WorkGraph({GENERATED: value}).to_json(), seconds)
         except Exception as error:
             return _failed(call.key, error, seconds)
+
+    def _checkpoint(self, call: Call) -> StoredCheckpoint:
+        directory = self.job.directory
+        return StoredCheckpoint(CheckpointFacility(directory, call.key.hex()) if directory else None)
 
     def _finish(self, call: Call, content: Content, seconds: float) -> Finished | Lost:
         if not self.job.directory or size_of(content) <= INLINE_LIMIT:

@@ -10,14 +10,15 @@ State: the queue with its size in rows and bytes, how many entries were appended
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from holdfast.errors import SessionClosed, StoreFailure
 from holdfast.storage.catalog import Catalog
+from holdfast.storage.checkpoint import remove_checkpoints, sweep_checkpoints
 from holdfast.storage.database import Durability
 from holdfast.storage.publish import StoredResult, publish_all
-from holdfast.storage.rows import ArrayRow, CallRow, Row
+from holdfast.storage.rows import ArrayRow, CallRow, NodeRow, Row
 from holdfast.storage.workdir import WorkDirectory
 
 GROUP_ROWS = 5_000
@@ -70,6 +71,7 @@ class GroupCommit:
     ) -> None:
         self._workdir = workdir
         self._catalog = Catalog.open(workdir, durability)
+        sweep_checkpoints(workdir, self._catalog)
         self._on_failure = on_failure
         self._on_conflict = on_conflict
         self._queue: list[Entry] = []
@@ -201,6 +203,7 @@ class GroupCommit:
         conflicts = self._catalog.write(rows)
         if conflicts and self._on_conflict is not None:
             self._on_conflict(conflicts)
+        remove_checkpoints(self._workdir, _finished(rows))
         for entry in group:
             entry.acknowledge()
         with self._done:
@@ -230,6 +233,15 @@ def _name_stores(entry: Entry, published: Sequence[StoredResult]) -> list[Row]:
 
 def _rename_store(row: Row, uid: bytes, store: bytes) -> Row:
     return row._replace(store=store) if isinstance(row, (CallRow, ArrayRow)) and row.store == uid else row
+
+
+def _finished(rows: Sequence[Row]) -> Iterator[bytes]:
+    """Yield the keys under which states may stand that nobody needs any more."""
+    for row in rows:
+        if isinstance(row, CallRow):
+            yield row.call_key
+        elif isinstance(row, NodeRow):
+            yield row.uid
 
 
 def _weigh(row: Row) -> int:

@@ -62,6 +62,11 @@ class WorkDirectory:
         return self.path / "nodes"
 
     @property
+    def checkpoints(self) -> Path:
+        """Folder of the states of operations under way; there once one has written."""
+        return self.path / "checkpoints"
+
+    @property
     def catalog_path(self) -> Path:
         """The database."""
         return self.path / "catalog.db"
