@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from holdfast.authoring.decorate import graph, operation
-    from holdfast.authoring.flow import gather, map, while_loop  # noqa: A004 (JAX's name)
+    from holdfast.authoring.flow import broadcast, gather, map, reduce, scatter  # noqa: A004 (JAX's name)
+    from holdfast.authoring.loop import cond, fori_loop, scan, while_loop
     from holdfast.authoring.resolve import allow
     from holdfast.authoring.trace import trace
     from holdfast.errors import (
@@ -55,13 +56,19 @@ __all__ = [
     "WorkingDirectoryError",
     "__version__",
     "allow",
+    "broadcast",
+    "cond",
     "datatype",
+    "fori_loop",
     "gather",
     "graph",
     "map",
     "node_dtype",
     "node_shape",
     "operation",
+    "reduce",
+    "scan",
+    "scatter",
     "trace",
     "watch",
     "while_loop",
@@ -69,7 +76,8 @@ __all__ = [
 
 _HOMES = {
     "authoring.decorate": ("graph", "operation"),
-    "authoring.flow": ("gather", "map", "while_loop"),
+    "authoring.flow": ("broadcast", "gather", "map", "reduce", "scatter"),
+    "authoring.loop": ("cond", "fori_loop", "scan", "while_loop"),
     "authoring.resolve": ("allow",),
     "authoring.trace": ("trace",),
     "errors": (

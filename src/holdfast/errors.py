@@ -14,6 +14,7 @@
     ├── StoreFailure (OSError)            the file system refused a write; nothing was acknowledged
     ├── SessionClosed (RuntimeError)      the session has ended, or does not exist yet
     ├── EngineFailure (RuntimeError)      an engine that cannot start or lost a job too often
+    ├── IterationLimit (RuntimeError)     a loop reached max_iterations and was told to raise; its rounds are kept
     └── OperationFailed (RuntimeError)    a user's operation failed; carries node, operation, input and traceback
 
 A message has three parts: what happened, to which thing, and what to do now.
@@ -130,6 +131,29 @@ class SessionClosed(HoldfastError, RuntimeError):
 
 class EngineFailure(HoldfastError, RuntimeError):
     """An engine cannot start, or lost the same job too often."""
+
+
+class IterationLimit(HoldfastError, RuntimeError):
+    """A loop reached `max_iterations` while its condition still held, and was told to raise.
+
+    Parameters
+    ----------
+    node : str
+        The uid of the loop.
+    rounds : int
+        How many are finished, and kept.
+    """
+
+    def __init__(self, node: str, rounds: int) -> None:
+        super().__init__(node, rounds)
+        self.node = node
+        self.rounds = rounds
+
+    def __str__(self) -> str:
+        return (
+            f"The loop {self.node} reached its limit of {self.rounds} rounds, and its condition still holds. All rounds are "
+            "kept: look at them with session.rounds(loop), or raise max_iterations, and it goes on from there."
+        )
 
 
 class OperationFailed(HoldfastError, RuntimeError):

@@ -7,7 +7,7 @@ import numpy
 import pytest
 
 import holdfast as hf
-from holdfast.errors import GraphError
+from holdfast.errors import GraphError, NotFound
 
 
 @hf.operation
@@ -196,3 +196,80 @@ def test_a_finished_ensemble_costs_one_look_up(tmp_path: Path) -> None:
         assert session.result(hf.map(double, range(20_000)))[-1] == 39_998
         assert session.counts.reused == 1
         assert session.counts.done == 0
+
+
+def test_a_reduction_is_a_tree_whose_brackets_never_change(session: hf.Session) -> None:
+    join = hf.operation(lambda a, b: f"({a}{b})", name="demo.join")
+    assert session.result(hf.reduce(join, list("abcdefg"))) == "(((ab)(cd))((ef)g))"
+    assert session.result(hf.reduce(join, ["a"])) == "a"
+    assert session.result(hf.reduce(lambda a, b: add(add(a, b), 0), hf.map(double, [1, 2, 3]))) == 12
+    assert session.result(hf.reduce(add, numpy.ones((5, 2)))).tolist() == [5.0, 5.0]
+    with pytest.raises(GraphError, match="no elements to combine"):
+        hf.reduce(add, [])
+    with pytest.raises(hf.OperationFailed, match="no elements to combine"):
+        session.result(hf.reduce(add, hf.gather([])))
+
+
+def test_a_reduction_of_more_elements_combines_only_what_is_new(session: hf.Session, counted: Any) -> None:
+    total = hf.operation(lambda a, b: a + b, name="demo.total")
+    assert session.result(hf.reduce(total, range(1_000))) == 499_500
+    assert session.counts.done == 999
+    assert session.result(hf.reduce(total, range(1_024))) == 523_776
+    assert session.counts.done < 999 + 60
+
+
+def test_axes_are_scattered_and_values_broadcast(session: hf.Session) -> None:
+    grid = numpy.arange(6.0).reshape(2, 3)
+    mean = hf.operation(lambda x: float(x.mean()), name="demo.mean")
+    assert session.result(hf.map(mean, hf.scatter(grid))).tolist() == [1.0, 4.0]
+    assert session.result(hf.map(mean, hf.scatter(grid, 1))).tolist() == [1.5, 2.5, 3.5]
+    assert session.result(hf.map(mean, hf.scatter(double(grid), axis=-1))).tolist() == [3.0, 5.0, 7.0]
+    assert session.result(hf.map(add, numpy.arange(2.0), b=hf.broadcast(grid))).shape == (2, 2, 3)
+    with pytest.raises(GraphError, match="axis 2"):
+        hf.scatter(grid, axis=2)
+    with pytest.raises(GraphError, match="no elements"):
+        hf.scatter({"a": 1})
+    with pytest.raises(hf.OperationFailed, match="axis 2 is out of bounds"):
+        session.result(hf.scatter(double(grid), axis=2))
+
+
+@pytest.mark.parametrize("of_graphs", [False, True])
+def test_an_ensemble_that_grows_or_is_reordered_runs_only_what_is_new(
+    tmp_path: Path, engine: str, of_graphs: bool
+) -> None:
+    def ensemble(members: Any) -> Any:
+        return hf.map((lambda x: add(double(x), x)) if of_graphs else double, members)
+
+    calls = 2 if of_graphs else 1
+    with hf.Session(tmp_path / "work", engine=engine) as session:
+        session.result(ensemble(numpy.arange(1_000)))
+    with hf.Session(tmp_path / "work", engine=engine) as session:
+        assert session.result(ensemble(numpy.arange(2_000))).sum() == 1_999_000 * (calls + 1 if of_graphs else 2)
+        assert session.counts.done == 1_000 * calls + (1_000 if of_graphs else 0)
+        session.result(ensemble(numpy.arange(2_000)[::-1]))
+        assert session.counts.done == 1_000 * calls + (1_000 if of_graphs else 0)
+
+
+@pytest.mark.parametrize("of_graphs", [False, True])
+def test_who_asks_for_one_member_computes_no_other(
+    session: hf.Session, counted: Any, ran: Any, of_graphs: bool
+) -> None:
+    ensemble = hf.map(lambda x, y: counted(add(x, y) if of_graphs else x), double([1, 2, 3]), [10] * 6)
+    several = hf.map(lambda x, y: counted(add(x, y) if of_graphs else x), list(range(6)), y=[10])
+    assert session.result(several[2]) == (12 if of_graphs else 2)
+    assert session.result([several[2], {"other": several[4]}]) == (
+        [12, {"other": 14}] if of_graphs else [2, {"other": 4}]
+    )
+    assert len(ran()) == 2
+    assert session.result(several).tolist() == [x + 10 * of_graphs for x in range(6)]
+    assert len(ran()) == 6
+    assert session.result(ensemble[1]) == (12 if of_graphs else 2), "widths that are not known: all are computed"
+    nested = hf.map(lambda row: hf.map(counted, row), numpy.arange(100, 106).reshape(2, 3))
+    before = len(ran())
+    assert session.result(nested[1][2]) == 105
+    assert len(ran()) == before + 1
+    loops = hf.map(lambda n: hf.fori_loop(0, n, lambda i, s: add(s, i), 0), [2, 4])
+    assert session.result(loops[1]) == 6
+    assert list(session.rounds(loops[1])) == [0, 1, 3, 6]
+    with pytest.raises(NotFound, match="width is 6"):
+        session.result(several[6])

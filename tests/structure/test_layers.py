@@ -34,11 +34,11 @@ MAY_IMPORT = {
 ORDER = {
     "model": "content checkpoint shape fingerprint operation reference placeholder record datatype typecheck declared layout "
     "node listing graph control binding carried document workgraph lifecycle",
-    "authoring": "annotation naming source implementation recorded decorate resolve trace flow",
+    "authoring": "annotation naming source implementation recorded decorate axes resolve trace flow loop",
     "storage": "flush workdir ownership confine format selection metadata store generation checkpoint publish datastore database rows "
     "seal catalog commit inventory userfile",
     "runtime": "events audience job engine code worker recent contents task commitment happening ledger dispatch "
-    "nodecall gathering ensemble iteration expansion generated scheduler session builder context",
+    "nodecall follow rounds gathering ensemble reduction iteration counted branch expansion generated scheduler session builder context",
 }
 
 OPTIONAL = {"numpy", "cloudpickle", "rich", "distributed", "dask", "h5py", "pyarrow"}

@@ -1,18 +1,18 @@
-"""Write loops and ensembles: `map`, `while_loop`, `gather`.
+"""Write ensembles: `map`, `reduce`, `gather`, `scatter`, `broadcast`.
 
-The names and argument orders are those of JAX. Each call makes one node and runs nothing.
+Names and argument orders are those of JAX, and of the collectives of MPI. Runs nothing.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from holdfast.authoring.axes import move_axis
 from holdfast.authoring.decorate import Body, parameter_names
 from holdfast.authoring.trace import trace, trace_step
 from holdfast.errors import GraphError
-from holdfast.model.control import STATE, gather_node, map_node, while_node
-from holdfast.model.datatype import as_input, pack
-from holdfast.model.graph import check_body
+from holdfast.model.control import LEFT, RIGHT, gather_node, map_node, reduce_node
+from holdfast.model.datatype import DataNode, as_input, pack
 from holdfast.model.node import Node
 from holdfast.model.placeholder import Placeholder
 from holdfast.model.reference import Input, Reference
@@ -32,7 +32,8 @@ def map(f: Body, *xs: Any, **named_xs: Any) -> Node:  # noqa: A001 (JAX's name)
     Returns
     -------
     Node
-        Its value is an array ``[n, ...]`` if the members are alike and numeric, else a list. ``ensemble[3]`` is a member.
+        Its value is an array ``[n, ...]`` if the members are alike and numeric, else a list. ``ensemble[3]`` is a
+        member; a session that is asked for it computes no other.
 
     Raises
     ------
@@ -52,43 +53,101 @@ def map(f: Body, *xs: Any, **named_xs: Any) -> Node:  # noqa: A001 (JAX's name)
     given = dict(zip(names, xs, strict=False))
     if twice := sorted(given.keys() & named_xs.keys()):
         raise GraphError(f"hf.map was given its input {twice[0]!r} twice.")
-    over = {label: _elements(value, label) for label, value in {**given, **named_xs}.items()}
+    over = {label: elements(value, label) for label, value in {**given, **named_xs}.items()}
     body = trace(f, **{label: _element(label, item) for label, item in over.items()})
     return map_node(body, over)
 
 
-def while_loop(cond_fun: Body, body_fun: Body, init_val: Any, *, max_iterations: int | None = None) -> Node:
-    """Return a loop: `body_fun` applied to the state as long as `cond_fun` holds.
+def reduce(f: Body, ensemble: Any) -> Node:
+    """Return what is left when `f` has combined the elements of an ensemble, two at a time, in a tree.
 
     Parameters
     ----------
-    cond_fun : operation, graph function or callable
-        Takes the state, gives a Boolean; evaluated before each round.
-    body_fun : operation, graph function or callable
-        Takes the state, gives the next one, with the same labels.
-    init_val : value, node, or list or dictionary of these
-        The first state.
-    max_iterations : int, optional
-        The loop ends after so many rounds even if the condition still holds; its value is then the last state.
+    f : operation, graph function or callable
+        Takes two elements, gives one of their kind. Has to be associative: the tree decides the brackets, never the order.
+    ensemble : node, array or list
+        Combined along the outermost axis; of one element, that element is the value.
 
     Returns
     -------
     Node
-        Its value is the last state; ``loop["label"]`` is a part of it.
+        Neighbours are combined, (0, 1), (2, 3), …, and their results again; the last one of an odd number waits for the
+        next level. So the brackets are the same on every engine, and an ensemble that grows combines only what is new.
+
+    Raises
+    ------
+    GraphError
+        There are no elements. If that is known only when it runs, it fails with the same words.
 
     Examples
     --------
     >>> import holdfast as hf
-    >>> below = hf.operation(lambda x: x < 6.0, name="demo.below")
-    >>> add = hf.operation(lambda x: x + 1.0, name="demo.add")
-    >>> hf.while_loop(below, add, 1.0, max_iterations=10).name
-    'holdfast.while_loop'
+    >>> add = hf.operation(lambda a, b: a + b, name="demo.add")
+    >>> hf.reduce(add, [1.0, 2.0, 3.0]).name
+    'holdfast.reduce'
     """
-    initial = as_input(init_val, "init_val")
-    condition, body = trace_step(cond_fun, STATE, initial), trace_step(body_fun, STATE, initial)
-    for graph in (condition, body):
-        check_body(graph, {STATE: body.output})
-    return while_node(condition, body, initial, max_iterations)
+    return reduce_node(trace_step(f, {LEFT: None, RIGHT: None}), elements(ensemble, "ensemble", "hf.reduce"))
+
+
+def scatter(x: Any, axis: int = 0) -> Input:
+    """Return an input whose elements are the slices of `x` along one axis, for `map`, `scan` or `reduce` to run over.
+
+    Parameters
+    ----------
+    x : array, list or node
+    axis : int
+        Which axis becomes the outermost. With 0 this is `x` itself: `map` scatters its inputs along axis 0 anyway.
+
+    Returns
+    -------
+    node or list
+        Of shape ``[n_axis, ...]``, the other axes in their order. Nothing is copied for axis 0.
+
+    Raises
+    ------
+    GraphError
+        `x` is known to have no such axis. If that is known only when it runs, the operation fails.
+
+    See Also
+    --------
+    broadcast : the whole of a value for every member.
+    gather : the way back.
+
+    Examples
+    --------
+    >>> import holdfast as hf, numpy
+    >>> hf.scatter(numpy.zeros((2, 3)), axis=1).name
+    'holdfast.scatter'
+    """
+    item = elements(x, "x", "hf.scatter")
+    if isinstance(axis, bool) or not isinstance(axis, int):
+        raise GraphError(f"axis is {axis!r}, expected an integer.")
+    shape = getattr(item, "shape", None) if isinstance(item, DataNode) else None
+    if shape is not None and not -len(shape) <= axis < len(shape):
+        raise GraphError(f"hf.scatter was given axis {axis} of {item!r}, which has {len(shape)}.")
+    return item if axis == 0 else move_axis(item, axis)
+
+
+def broadcast(x: Any) -> list[Input]:
+    """Return an input of width 1 that gives the whole of `x` to every member of an ensemble.
+
+    Parameters
+    ----------
+    x : value or node
+
+    Returns
+    -------
+    list
+        Holds `x` alone; `map` repeats it along the width of the other inputs, without a copy.
+
+    Examples
+    --------
+    >>> import holdfast as hf
+    >>> add = hf.operation(lambda a, b: a + b, name="demo.add")
+    >>> hf.map(add, [1.0, 2.0], b=hf.broadcast(10.0)).name
+    'holdfast.map'
+    """
+    return [as_input(x, "x")]
 
 
 def gather(members: Any) -> Node:
@@ -110,7 +169,14 @@ def _element(label: str, over: Input) -> Placeholder:
     return Placeholder(label, output_type=element_type(type_of(over, deep=True)))
 
 
-def _elements(value: Any, label: str) -> Input:
+def elements(value: Any, label: str, caller: str = "hf.map") -> Input:
+    """Return what an ensemble runs over; a list of alike plain scalars is packed into an array.
+
+    Raises
+    ------
+    GraphError
+        The value has no elements. Names the input.
+    """
     if isinstance(value, Reference):
         return value
     if isinstance(value, range):
@@ -122,6 +188,6 @@ def _elements(value: Any, label: str) -> Input:
         return as_input(value, label) if packed is None else packed
     if isinstance(value, dict) or not hasattr(value, "__array__"):
         raise GraphError(
-            f"hf.map runs over {label!r}, which is a {type(value).__name__} and has no elements. Give a list or an array."
+            f"{caller} runs over {label!r}, which is a {type(value).__name__} and has no elements. Give a list or an array."
         )
     return as_input(value, label)

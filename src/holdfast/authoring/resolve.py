@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 from types import ModuleType
 
+from holdfast.authoring.axes import BUILT_IN_OPERATIONS
 from holdfast.authoring.decorate import Operation
 from holdfast.authoring.recorded import NAMES_SHOWN, same_code
 from holdfast.errors import NotFound
@@ -42,7 +43,7 @@ class Allowed:
         InvalidData
             Its code here is another; names the parts that differ.
         """
-        found = self._operations.get(name)
+        found = self._operations.get(name) or BUILT_IN_OPERATIONS.get(name)
         if found is None:
             known = ", ".join(sorted(self._operations)[:NAMES_SHOWN]) or "none"
             raise NotFound(f"the operation {name} is not among those allowed ({known}). Allow the module that has it.")

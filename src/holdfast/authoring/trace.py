@@ -40,12 +40,23 @@ def trace(body: Body, **placeholders: Placeholder) -> Graph:
     return _trace(body, placeholders, by_position=False)
 
 
-def trace_step(body: Body, name: str, found: Input | None = None) -> Graph:
-    """Return the abstract graph of a function of one input, whatever its parameter is called; `found` says what it will be given."""
-    known = None if found is None else type_of(found, deep=True)
+def trace_step(body: Body, found: Mapping[str, Input | None]) -> Graph:
+    """Return the abstract graph of a function of so many inputs, whatever its parameters are called.
+
+    `found` names them, and says what each will be given, if that is known.
+    """
     if isinstance(body, Graph):
-        return body if found is None else check_body(body, {name: found})
-    return _trace(body, {name: Placeholder(name, output_type=known)}, by_position=True)
+        _check_count(body, found)
+        known = zip(body.parameters, found.values(), strict=True)
+        return check_body(body, {name: item for name, item in known if item is not None})
+    types = {name: None if item is None else type_of(item, deep=True) for name, item in found.items()}
+    return _trace(body, {name: Placeholder(name, output_type=types[name]) for name in found}, by_position=True)
+
+
+def _check_count(body: Graph, found: Mapping[str, Input | None]) -> None:
+    if len(body.placeholders) != len(found):
+        takes = ", ".join(body.parameters) or "nothing"
+        raise GraphError(f"{body!r} takes {takes}, but is to be applied to {len(found)} inputs: {', '.join(found)}.")
 
 
 def _trace(body: Body, placeholders: Mapping[str, Placeholder], *, by_position: bool) -> Graph:

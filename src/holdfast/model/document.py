@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 from holdfast.errors import GraphError, HoldfastError, InvalidData
 from holdfast.model.carried import read_arrays
 from holdfast.model.content import MAX_DEPTH
-from holdfast.model.control import CONTROL, check_control
+from holdfast.model.control import CONTROL, SCATTER, check_control
 from holdfast.model.datatype import BY_NAME, DataNode, File, data_from_record
 from holdfast.model.fingerprint import compact_json, data_text, operation_text, uid_of
 from holdfast.model.graph import GRAPH, Graph
@@ -76,6 +76,7 @@ def type_of(scope: tuple[str, ...]) -> dict[str, str]:
             IMPLEMENTATION: "implementation",
             GRAPH: "graph",
             PLACEHOLDER: "placeholder",
+            SCATTER: "operation",
         }
         kind = "control" if scope in CONTROL else kinds.get(scope)
         if kind is None:

@@ -11,15 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from holdfast.errors import HoldfastError
-from holdfast.model.control import WHILE_LOOP
+from holdfast.model.control import LOOPS
 from holdfast.model.datatype import DataNode
-from holdfast.model.graph import Graph
 from holdfast.model.lifecycle import NodeState
 from holdfast.model.listing import ordered_nodes
 from holdfast.model.node import Node
 from holdfast.model.reference import Part, Reference, references
 from holdfast.runtime.contents import Contents
-from holdfast.runtime.iteration import rounds_key
+from holdfast.runtime.expansion import needed
+from holdfast.runtime.rounds import rounds_key
 from holdfast.storage.catalog import Catalog
 from holdfast.storage.workdir import WorkDirectory
 
@@ -51,11 +51,10 @@ class NodeBuilder:
     def subscribe(self) -> None:
         """Note which nodes are needed."""
         if isinstance(self.node, Node):
-            needed = (item for label, item in self.node.inputs.items() if not isinstance(item, Graph))
             self.needs = tuple(
                 dict.fromkeys(
                     reference.uid
-                    for item in needed
+                    for item in needed(self.node).values()
                     for reference in references(item)
                     if not isinstance(_source(reference), DataNode)
                 )
@@ -82,14 +81,13 @@ class StoredStates:
                 receiver.receive(NodeState.SUSPENDED)
 
     def _has_rounds(self, node: Node) -> bool:
-        body = node.inputs.get("body")
-        if node.scope != WHILE_LOOP or not isinstance(body, Graph):
+        if node.scope not in LOOPS:
             return False
         try:
-            first = self._contents.text_of(node.inputs["initial"], {})
-        except (HoldfastError, KeyError):  # the first state is not computed
+            key = rounds_key(node, self._contents)
+        except (HoldfastError, KeyError):  # what it begins with is not computed
             return False
-        return self._catalog.last_round(rounds_key(body, first)) is not None
+        return self._catalog.last_round(key) is not None
 
 
 def direct(wanted: Iterable[Reference], known: Mapping[str, NodeBuilder], workdir: WorkDirectory) -> list[NodeBuilder]:

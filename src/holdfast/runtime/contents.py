@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,6 +52,10 @@ Token = tuple[str, tuple[int, ...], str, bool]
 
 STACKED_FROM = 64 * 1024
 """Members of an ensemble that are arrays of at least so many bytes stay where they are; smaller ones are packed together."""
+
+
+PARSED_FROM = 4 * 1024
+"""Bytes from which on the parsed form of a text is kept for a while."""
 
 
 class Contents:
@@ -202,6 +207,19 @@ class Contents:
             raise InvalidData(f"{item!r} has no elements to run over: its value is {text[:60].decode()}.")
         return [compact_json(element).encode("ascii") for element in parsed]
 
+    def width(self, item: Input) -> int:
+        """Return the length of the outermost axis of an input, without looking at its elements."""
+        if isinstance(item, (list, tuple)):
+            return len(item)
+        text = self.text_of(item, {})
+        token = array_token(text)
+        if token is not None and token[1]:
+            return token[1][0]
+        parsed = _parse(text)
+        if not isinstance(parsed, list):
+            raise InvalidData(f"{item!r} has no elements to run over: its value is {text[:60].decode()}.")
+        return len(parsed)
+
     def gather(self, texts: Sequence[bytes], places: Places) -> bytes:
         """Return the text of one value made of many: an array if they are alike and numeric, a stack if large, else a list."""
         listed = b"[" + b",".join(texts) + b"]"
@@ -222,7 +240,7 @@ class Contents:
             if token is not None:
                 text = self._row(token, step, where, places)
                 continue
-            parsed = json.loads(text)
+            parsed = _parse(text)
             if isinstance(parsed, list) and isinstance(step, str):  # a label of an ensemble: that of each member
                 rest = path[position:]
                 members = [self.part(compact_json(member).encode("ascii"), rest, where, places) for member in parsed]
@@ -284,6 +302,16 @@ class Contents:
         digest = sha256(b"".join(bytes.fromhex(token[2]) for token in tokens)).hexdigest()
         places[digest] = Stack(tuple(sources), tuple(token[2] for token in tokens))
         return write_token(dtype, (len(tokens), *shape), digest, stacked=True).encode("ascii")
+
+
+def _parse(text: bytes) -> Any:
+    """Return a text as JSON, to be looked at only: a long one is parsed once for all the parts that are taken of it in turn."""
+    return json.loads(text) if len(text) < PARSED_FROM else _parse_long(text)
+
+
+@lru_cache(maxsize=4)
+def _parse_long(text: bytes) -> Any:
+    return json.loads(text)
 
 
 def _text_of_data(node: DataNode, places: Places) -> bytes:

@@ -8,13 +8,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from holdfast.model.control import GATHER, MAP, WHILE_LOOP
+from holdfast.model.control import COND, FORI_LOOP, GATHER, MAP, REDUCE, SCAN, WHILE_LOOP
+from holdfast.model.fingerprint import uid_of
 from holdfast.model.graph import Graph
 from holdfast.model.node import Node
-from holdfast.model.reference import Input
+from holdfast.model.reference import Input, write_input
+from holdfast.runtime.branch import BranchRun
+from holdfast.runtime.counted import CountedRun
 from holdfast.runtime.ensemble import EnsembleRun
 from holdfast.runtime.gathering import GatherRun
 from holdfast.runtime.iteration import LoopRun
+from holdfast.runtime.reduction import ReduceRun
 from holdfast.runtime.task import Task
 
 if TYPE_CHECKING:
@@ -29,13 +33,32 @@ class Expansion(Protocol):
 
 
 RUNS: Mapping[tuple[str, ...], Callable[[Scheduler, Task], Expansion]] = {
+    COND: BranchRun,
+    FORI_LOOP: CountedRun,
     GATHER: GatherRun,
     MAP: EnsembleRun,
+    REDUCE: ReduceRun,
+    SCAN: CountedRun,
     WHILE_LOOP: LoopRun,
 }
 """What runs each kind of node that has no code of its own."""
 
 
+DEFERRED: Mapping[tuple[str, ...], tuple[str, ...]] = {COND: ("operands",)}
+"""Inputs that a node may turn out not to need."""
+
+
 def needed(node: Node) -> Mapping[str, Input]:
     """Return the inputs that must be computed before a node starts; bodies are not among them."""
-    return {label: item for label, item in node.inputs.items() if not isinstance(item, Graph)}
+    later = DEFERRED.get(node.scope, ())
+    return {label: item for label, item in node.inputs.items() if not isinstance(item, Graph) and label not in later}
+
+
+def named(node: Node) -> tuple[str, ...]:
+    """Return what else a node's call key depends on: its other inputs by their uids, since their contents may never be known."""
+    wanted = needed(node)
+    others = {label: item for label, item in node.inputs.items() if label not in wanted}
+    return tuple(
+        f"{label}:{item.uid if isinstance(item, Graph) else uid_of(write_input(item))}"
+        for label, item in others.items()
+    )

@@ -20,6 +20,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import GraphError, HoldfastError, OperationFailed, SessionClosed, StoreFailure
+from holdfast.model.binding import alone
 from holdfast.model.datatype import DataNode, as_input
 from holdfast.model.lifecycle import NodeState
 from holdfast.model.reference import Input, Reference, references
@@ -31,6 +32,7 @@ from holdfast.runtime.engine import Engine
 from holdfast.runtime.events import Counts, Event, NodeDone, NodeFailed, NodeStarted, RoundDone
 from holdfast.runtime.happening import Broken, Happening, Request, Stop
 from holdfast.runtime.ledger import Ledger
+from holdfast.runtime.rounds import Rounds, look
 from holdfast.runtime.scheduler import Scheduler
 from holdfast.runtime.task import Failure
 from holdfast.storage.catalog import Catalog
@@ -208,6 +210,29 @@ class Session:
                 return task.state
             return stored_state(self._catalog, uid)
 
+    def rounds(self, loop: Reference) -> Rounds:
+        """Return the finished rounds of a loop, whether or not it is finished itself.
+
+        Parameters
+        ----------
+        loop : node
+            Made by `while_loop`, `fori_loop` or `scan`, or a part of it.
+
+        Returns
+        -------
+        Rounds
+            A sequence of the states, ``rounds[0]`` after the first round; of a scan, of pairs of state and output. Each is read
+            when it is looked at. ``rounds.ended`` tells whether the loop has ended, and why: by its limit, for example.
+
+        Raises
+        ------
+        GraphError
+            It is no loop.
+        """
+        with self._state:
+            self._require_open()
+            return look(_requested(loop), self._contents, self._catalog, self._state)
+
     def subscribe(self, node: Reference | str) -> Iterator[Event]:
         """Return an iterator over what happens to a node; what already happened comes first, and its end ends the iterator."""
         uid = node if isinstance(node, str) else node.uid
@@ -377,7 +402,7 @@ def _make_engine(engine: str | Executor | Engine, workers: int | None) -> Engine
 
 def _requested(node: Any) -> Input:
     """Return what is asked for as an input, and refuse what is still abstract."""
-    item = as_input(node, "the request")
+    item = alone(as_input(node, "the request"))
     for reference in references(item):
         if reference.free:
             names = ", ".join(sorted(hole.name for hole in reference.free))

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from holdfast.model.lifecycle import NodeState, advance
 from holdfast.model.node import CommittedNode, Node
 from holdfast.runtime.job import Failed
-
-if TYPE_CHECKING:
-    from holdfast.runtime.iteration import LoopRun
 
 ARGUMENTS_SHOWN = 300
 """Characters of an operation's input that an error message shows."""
@@ -50,6 +47,13 @@ class Waiter(Protocol):
         """Go on; `failure` tells whether something failed."""
 
 
+class HasRounds(Protocol):
+    """A loop that is being computed."""
+
+    number: int
+    """Rounds finished so far."""
+
+
 class Task:
     """The standing of one node in this session."""
 
@@ -82,7 +86,7 @@ class Task:
         self.reused = False
         self.key = b""
         self.arguments = b""
-        self.loop: LoopRun | None = None
+        self.loop: HasRounds | None = None
         self.dependents: list[Waiter] = []
         self.watchers: list[Callable[[Task], None]] = []
 

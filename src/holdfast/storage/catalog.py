@@ -135,6 +135,10 @@ class Catalog:
         """Return one round of a loop."""
         return _first(self._select("find_round", (loop_key, number), read_round))
 
+    def list_rounds(self, loop_key: bytes, first: int, last: int) -> list[RoundRow]:
+        """Return the rounds of a loop from one number to another, both included."""
+        return self._select("list_rounds", (loop_key, first, last), read_round)
+
     def count_rounds(self, loop_key: bytes) -> int:
         """Return how many rounds of a loop are finished."""
         return self._select("count_rounds", (loop_key,), _read_number)[0]

@@ -31,6 +31,9 @@ SELECT loop_key, number, state, seal FROM rounds WHERE loop_key = ? ORDER BY num
 -- name: find_round
 SELECT loop_key, number, state, seal FROM rounds WHERE loop_key = ? AND number = ?
 
+-- name: list_rounds
+SELECT loop_key, number, state, seal FROM rounds WHERE loop_key = ? AND number BETWEEN ? AND ? ORDER BY number
+
 -- name: count_rounds
 SELECT count(*) FROM rounds WHERE loop_key = ?
 

@@ -1,0 +1,42 @@
+"""Go on with a node when what it has asked for is computed, and fail it if that cannot be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from holdfast.errors import HoldfastError
+from holdfast.model.reference import Input
+from holdfast.runtime.contents import Places
+from holdfast.runtime.task import Failure, Task
+
+if TYPE_CHECKING:
+    from holdfast.runtime.scheduler import Scheduler
+
+
+def follow(scheduler: Scheduler, task: Task, item: Input, then: Callable[[Input], None]) -> None:
+    """Have `then` called with `item`, from the loop, when all that it refers to is computed."""
+
+    def settled(failure: Failure | None) -> None:
+        if failure is not None:
+            scheduler.fail(task, failure)
+            return
+        guard(scheduler, task, lambda: then(item))
+
+    scheduler.require(item, scheduler.wait(settled))
+
+
+def guard(scheduler: Scheduler, task: Task, act: Callable[[], None]) -> None:
+    """Act on behalf of a node, which fails if that does."""
+    try:
+        act()
+    except (HoldfastError, OSError) as error:
+        where = Failure(task.operation, task.node.uid, "", type(error).__name__, str(error))
+        scheduler.fail(task, where, row=True)
+
+
+def finish_with(scheduler: Scheduler, task: Task, item: Input) -> None:
+    """Give a node the value of `item`, which is computed."""
+    places: Places = {}
+    text = scheduler.contents.text_of(item, places)
+    scheduler.finish(task, text, places)
