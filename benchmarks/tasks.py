@@ -16,9 +16,14 @@ def add(left: int, right: int) -> int:
     return left + right
 
 
-def is_below(x: int, limit: int) -> bool:
-    """Return whether a loop goes on."""
-    return x < limit
+def add_index(index: int, x: int) -> int:
+    """Return the next number: a round that costs nothing by itself."""
+    return x + 1
+
+
+def is_below_far(x: int) -> bool:
+    """Return whether a loop goes on: longer than anybody waits."""
+    return x < 10**9
 
 
 def sleep(seconds: float) -> float:

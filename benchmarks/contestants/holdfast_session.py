@@ -10,7 +10,8 @@ from benchmarks import tasks
 
 add_one = hf.operation(tasks.add_one)
 add = hf.operation(tasks.add)
-is_below = hf.operation(tasks.is_below)
+add_index = hf.operation(tasks.add_index)
+is_below_far = hf.operation(tasks.is_below_far)
 nap = hf.operation(tasks.nap)
 make_array = hf.operation(tasks.make_array)
 double_array = hf.operation(tasks.double_array)
@@ -64,7 +65,13 @@ def chain(n: int, work: str, notes: Notes) -> Any:
 def loop(n: int, work: str, notes: Notes) -> Any:
     """Do the same as one loop."""
     with hf.Session(work) as session:
-        return session.result(hf.while_loop(lambda x: is_below(x, n), add_one, 0))
+        return session.result(hf.fori_loop(0, n, add_index, 0))
+
+
+def restart(n: int, work: str, notes: Notes) -> Any:
+    """Let a loop whose length is decided by a condition go on for one round."""
+    with hf.Session(work) as session:
+        return session.result(hf.while_loop(is_below_far, add_one, 0, max_iterations=n))
 
 
 def tree(leaves: int, work: str, notes: Notes) -> Any:
