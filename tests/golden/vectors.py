@@ -11,7 +11,7 @@ import numpy
 import holdfast as hf
 from holdfast.model.datatype import BY_NAME
 from holdfast.model.graph import reachable
-from holdfast.model.reference import Reference
+from holdfast.model.reference import Part, Reference
 
 PLACE = Path(__file__).parent
 
@@ -73,6 +73,24 @@ def graphs() -> dict[str, Reference]:
         ),
         "loop in a map": hf.map(lambda x: hf.while_loop(lambda s: below(s=s), lambda s: add(a=s, b=x), x), nested[0]),
         "map in a loop": hf.while_loop(lambda s: below(s=s), lambda s: hf.map(lambda e: scale(x=e), s), [1.0, 2.0]),
+        "while_loop that raises at its limit": hf.while_loop(
+            lambda s: below(s=s), lambda s: add(a=s), 1.0, max_iterations=10, on_max="raise"
+        ),
+        "fori_loop": hf.fori_loop(0, 10, lambda i, s: add(a=i, b=s), 1.0),
+        "fori_loop between nodes": hf.fori_loop(one["first"], one["last"], lambda i, s: add(a=s), {"x": one}),
+        "scan": hf.scan(lambda c, x: [add(a=c, b=x), scale(x=c)], 0.0, [1.0, 2.0, 3.0])[0],
+        "outputs of a scan without elements": hf.scan(lambda c, x: [add(a=c), c], one, length=5)[1],
+        "scan over a mapping": hf.scan(lambda c, x: [add(a=c, b=x["u"]), x["v"]], 0, {"u": [1, 2], "v": [3, 4]})[1],
+        "cond": hf.cond(below(s=one), lambda x: add(a=x), lambda x: scale(x=x), one),
+        "cond of loops": hf.cond(
+            one["flag"], lambda x: hf.fori_loop(0, 3, lambda i, s: add(a=s, b=i), x), lambda x: x, 2
+        ),
+        "reduce": hf.reduce(lambda a, b: add(a=a, b=b), [1.0, 2.0, 3.0]),
+        "reduce of an ensemble": hf.reduce(lambda a, b: add(a=a, b=b), nested),
+        "scatter along an inner axis": hf.scatter(one, axis=1),
+        "map of a scatter, and a broadcast": hf.map(
+            lambda x, y: add(a=x, b=y), hf.scatter(numpy.arange(6.0).reshape(2, 3), axis=1), hf.broadcast(one)
+        ),
         "placeholder": hf.Placeholder("x"),
         "typed placeholder": hf.Placeholder("x", float, ("n", None, 3)),
         "graph": hf.trace(
@@ -87,9 +105,10 @@ def graphs() -> dict[str, Reference]:
 
 def vectors(named: dict[str, Reference]) -> list[dict[str, Any]]:
     """Return what is written down: each node, and after the named ones all that they refer to and that has a record."""
-    found = {node.uid: name for name, node in named.items()}
-    nodes = {node.uid: node for node in named.values()}
-    waiting = list(named.values())
+    sources = {name: node.source if isinstance(node, Part) else node for name, node in named.items()}
+    found = {node.uid: name for name, node in sources.items()}
+    nodes = {node.uid: node for node in sources.values()}
+    waiting = list(sources.values())
     while waiting:
         source = waiting.pop()
         within = [source.output, list(source.placeholders)] if hasattr(source, "placeholders") else [source]

@@ -30,7 +30,7 @@ def read(file: Path) -> list[dict[str, Any]]:
 def test_there_are_many_of_every_kind() -> None:
     operations = {".".join(vector["record"]["operation"]) for file in FILES for vector in read(file)}
     assert sum(len(read(file)) for file in FILES) >= 100
-    built_in = {"map", "while_loop", "gather", "Graph", "Placeholder"}
+    built_in = {"map", "while_loop", "fori_loop", "scan", "cond", "reduce", "scatter", "gather", "Graph", "Placeholder"}
     assert {f"holdfast.{name}" for name in built_in} | {"golden.add", "golden.nested.scale"} <= operations
     assert sum(name.startswith("scalems.") for name in operations) == 19
 
