@@ -13,7 +13,7 @@ import pytest
 WORKLOAD = Path(__file__).with_name("checkpointed.py")
 
 LONG = os.environ.get("HOLDFAST_CRASH") == "long"
-STEPS, SECONDS, KILLS = (1_000_000, 0.0001, 20) if LONG else (200_000, 0.00005, 5)
+STEPS, SECONDS, KILLS = (1_000_000, 0.0002, 20) if LONG else (200_000, 0.00008, 3)
 NOTED = 100
 """Steps for each byte that the workload writes."""
 

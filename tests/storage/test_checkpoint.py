@@ -208,6 +208,20 @@ def test_a_state_that_takes_long_to_write_is_written_nevertheless() -> None:
     assert len(memory.kept) >= 10_000 // (LONGEST + 35)
 
 
+def test_one_slow_write_does_not_put_off_the_next() -> None:
+    memory = Memory()
+    memory.takes = 0.001
+    publisher = run(memory, 5.0, 0.01)
+    memory.takes = 10.0
+    publisher.flush()
+    publisher.publish("again")
+    memory.takes = 0.001
+    publisher.flush()
+    memory.clock += 1.0
+    publisher.publish("soon")
+    assert memory.kept[-1] == "soon"
+
+
 def test_flush_writes_the_last_state_once() -> None:
     memory = Memory()
     publisher = CheckpointPublisher(memory, clock=lambda: memory.clock)

@@ -5,7 +5,8 @@ generation is built and flushed in `tmp/` and then renamed, so it appears whole 
 under a number of its own; a writer that finds a higher number, or its folder gone, was thought lost and writes no more, so
 that it can never hide a newer state. Never part of any identity, and never needed for a result.
 
-State: of a facility its number as writer and how often it wrote; of a publisher the last state given, and when the next write is due.
+State: of a facility its number as writer and how often it wrote; of a publisher the last state given, what the
+last writes took, and when the next is due.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from math import inf
@@ -38,11 +40,17 @@ GENERATIONS = 3
 SHARE = 0.01
 """Writing takes at most about this share of the time, and a kill costs about as much of what was done."""
 
+FIRST_SHARE = 0.1
+"""The same after the first write, which is dearer than others: folders are made, and code is loaded."""
+
 SHORTEST = 0.1
 """Seconds between two writes at least: who loses less will not notice."""
 
 LONGEST = 600.0
 """Seconds between two writes at most, also of a state that takes long to write: ten minutes are worth it."""
+
+PRICES = 5
+"""The quickest of the last few writes tells what one takes: the others waited for a busy machine."""
 
 AFTER_REFUSAL = 60.0
 """Seconds until a disk that refused is tried again."""
@@ -204,9 +212,9 @@ class CheckpointPublisher:
 
     Notes
     -----
-    The next write is due after the time that the last one took, divided by `SHARE`, or `SHARE` of the time since the first state,
-    whichever is longer; not before `SHORTEST`, and not later than `LONGEST`. So a short operation loses little, and a
-    long one, or a thousand at once, do not keep the file system busy.
+    The next write is due after the time that one takes (the quickest of the last few), divided by `SHARE`, or `SHARE` of the time
+    since the first state, whichever is longer; not before `SHORTEST`, and not later than `LONGEST`. So a short operation loses
+    little, and a long one, or a thousand at once, do not keep the file system busy.
 
     Examples
     --------
@@ -221,6 +229,7 @@ class CheckpointPublisher:
         self._begun: float | None = None
         self._due = -inf if store is not None else inf
         self._latest: Any = _NOTHING
+        self._prices: deque[float] = deque(maxlen=PRICES)
 
     def publish(self, state: Any) -> None:
         """Write a state if a write is due, else let it go.
@@ -259,7 +268,9 @@ class CheckpointPublisher:
         self._latest = _NOTHING
         now = self._clock()
         begun = started if self._begun is None else self._begun
-        self._due = now + min(max(SHORTEST, (now - started) / SHARE, (now - begun) * SHARE), LONGEST)
+        share = SHARE if self._prices else FIRST_SHARE
+        self._prices.append(now - started)
+        self._due = now + min(max(SHORTEST, min(self._prices) / share, (now - begun) * SHARE), LONGEST)
 
 
 class StoredCheckpoint(Checkpoint):
