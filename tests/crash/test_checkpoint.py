@@ -13,7 +13,9 @@ import pytest
 WORKLOAD = Path(__file__).with_name("checkpointed.py")
 
 LONG = os.environ.get("HOLDFAST_CRASH") == "long"
-STEPS, SECONDS, KILLS = (1_000_000, 0.0002, 20) if LONG else (200_000, 0.00008, 3)
+STEPS, SECONDS, KILLS, LIMIT = (1_000_000, 0.0002, 20, 1.1) if LONG else (200_000, 0.00008, 3, 1.3)
+"""The short form has a wider limit: between kills so close together, a busy disk leaves room for few writes."""
+
 NOTED = 100
 """Steps for each byte that the workload writes."""
 
@@ -37,5 +39,5 @@ def test_an_operation_killed_at_random_times_computes_little_more_than_it_has_to
             process.kill()
             process.communicate()
     computed = counted.stat().st_size * NOTED
-    assert STEPS <= computed <= 1.1 * STEPS
+    assert STEPS <= computed <= LIMIT * STEPS
     assert not list(work.glob("checkpoints/*/*/*"))
