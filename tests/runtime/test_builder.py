@@ -99,3 +99,29 @@ def test_adding_twice_is_harmless_and_takes_in_what_a_node_needs(tmp_path: Path,
         (node, (first.uid,), DECLARED),
     ]
     assert direct([node], {builder.node.uid: builder for builder in built}, workdir) == []
+
+
+def test_an_operation_that_kept_a_checkpoint_starts_suspended_and_goes_on(tmp_path: Path, counted: Any) -> None:
+    mended = tmp_path / "mended"
+
+    @hf.operation(name="demo.interrupted", version="1")
+    def interrupted(x: int, *, checkpoint: hf.Checkpoint) -> int:
+        if checkpoint.load() is None:
+            checkpoint.write({"step": x})
+            checkpoint.flush()
+            raise KeyboardInterrupt
+        return x + int(checkpoint.load()["step"]) if mended.exists() else -1
+
+    node = interrupted(counted(20))
+    with hf.WorkerContext(tmp_path / "work") as context:
+        context.add_node(node)
+        assert context.status(node) is DECLARED
+    with hf.Session(tmp_path / "work") as session:
+        session.result(node.inputs["x"])
+        with pytest.raises(KeyboardInterrupt):
+            session.result(node)
+    mended.touch()
+    with hf.WorkerContext(tmp_path / "work") as context:
+        context.add_node(node)
+        assert context.status(node) is SUSPENDED
+        assert context.publish(node).result(timeout=60) == 40

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from holdfast.errors import HoldfastError
 from holdfast.model.control import LOOPS
 from holdfast.model.datatype import DataNode
+from holdfast.model.fingerprint import call_key, call_prefix, operation_text
 from holdfast.model.lifecycle import NodeState
 from holdfast.model.listing import ordered_nodes
 from holdfast.model.node import Node
@@ -21,6 +22,7 @@ from holdfast.runtime.contents import Contents
 from holdfast.runtime.expansion import needed
 from holdfast.runtime.rounds import rounds_key
 from holdfast.storage.catalog import Catalog
+from holdfast.storage.checkpoint import CheckpointFacility
 from holdfast.storage.workdir import WorkDirectory
 
 
@@ -31,8 +33,8 @@ class NodeBuilder:
     ----------
     node : Reference
     state : NodeState
-        `DONE` if its result is stored, `FAILED` if the last attempt failed, `SUSPENDED` if it is a loop of which rounds are stored,
-        else `DECLARED`.
+        `DONE` if its result is stored, `FAILED` if the last attempt failed, `SUSPENDED` if it is a loop of which rounds are stored or
+        an operation that kept a checkpoint, else `DECLARED`.
     needs : tuple of str
         Uids of the nodes that must be computed first.
     """
@@ -65,6 +67,7 @@ class StoredStates:
     """What a catalog knows of nodes: the checkpoint that builders are updated from."""
 
     def __init__(self, workdir: WorkDirectory, catalog: Catalog) -> None:
+        self._workdir = workdir
         self._catalog = catalog
         self._contents = Contents(workdir, catalog, shares_memory=True, store_type="numpy")
 
@@ -77,17 +80,20 @@ class StoredStates:
                 receiver.receive(NodeState.DONE)
             elif key in failed:
                 receiver.receive(NodeState.FAILED)
-            elif isinstance(receiver.node, Node) and self._has_rounds(receiver.node):
+            elif isinstance(receiver.node, Node) and self._is_begun(receiver.node):
                 receiver.receive(NodeState.SUSPENDED)
 
-    def _has_rounds(self, node: Node) -> bool:
-        if node.scope not in LOOPS:
-            return False
+    def _is_begun(self, node: Node) -> bool:
         try:
-            key = rounds_key(node, self._contents)
+            if node.scope in LOOPS:
+                return self._catalog.last_round(rounds_key(node, self._contents)) is not None
+            return bool(getattr(node.code, "checkpoint", "")) and self._has_checkpoint(node)
         except (HoldfastError, KeyError):  # what it begins with is not computed
             return False
-        return self._catalog.last_round(key) is not None
+
+    def _has_checkpoint(self, node: Node) -> bool:
+        key = call_key(call_prefix(operation_text(node.scope), node.depends), self._contents.text_of(needed(node), {}))
+        return CheckpointFacility(self._workdir.path, key.hex()).has_state()
 
 
 def direct(wanted: Iterable[Reference], known: Mapping[str, NodeBuilder], workdir: WorkDirectory) -> list[NodeBuilder]:

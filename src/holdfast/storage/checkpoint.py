@@ -154,6 +154,10 @@ class CheckpointFacility:
             return True
         return False
 
+    def has_state(self) -> bool:
+        """Return whether a state is kept; whether it is whole shows when it is loaded. Changes nothing."""
+        return bool(self._generations())
+
     def _become_writer(self) -> None:
         """Take a number that is higher than all there are, also while others do the same."""
         if not self._folder.is_dir():
