@@ -120,6 +120,7 @@ def test_a_failing_operation_is_shown_with_its_own_traceback(script: Path, tmp_p
         (["run", "bad.py:final"], 1, "failed while it was loaded: ZeroDivisionError"),
         (["status", "--work", "nowhere"], 1, "nowhere"),
         (["status", "--work", "."], 1, "holdfast"),
+        (["unlock", "--work", "nowhere"], 1, "nowhere"),
         (["nonsense"], 2, "invalid choice"),
         ([], 2, "required"),
     ],
@@ -178,13 +179,34 @@ def test_status_runs_beside_a_live_session(script: Path, tmp_path: Path) -> None
     assert "was cut off" in holdfast("status", "--work", tmp_path / "work").stdout
 
 
+def test_unlock_frees_a_directory_of_a_dead_owner_elsewhere(script: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    assert holdfast("run", f"{script}:final", "--work", work).returncode == 0
+    names = {
+        "host": "elsewhere",
+        "boot": "other",
+        "process": 7,
+        "started": "1",
+        "session": "far",
+        "since": "",
+        "space": "",
+    }
+    (work / "owner.json").write_text(json.dumps(names))
+    refused = holdfast("run", f"{script}:final", "--work", work)
+    assert refused.returncode == 1
+    assert f"holdfast unlock --work {work}" in refused.stderr
+    assert "is free. It was held by session far of process 7 on elsewhere" in holdfast("unlock", "--work", work).stdout
+    assert holdfast("run", f"{script}:final", "--work", work).returncode == 0
+    assert json.loads(holdfast("unlock", "--work", work, "--json").stdout)["owner"] is None
+
+
 def test_the_version_is_told() -> None:
     import holdfast as hf
 
     assert holdfast("--version").stdout == f"holdfast {hf.__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["run", "export", "status"])
+@pytest.mark.parametrize("command", ["run", "export", "status", "unlock"])
 def test_every_command_has_help_with_an_example(command: str) -> None:
     ended = holdfast(command, "--help")
     assert ended.returncode == 0

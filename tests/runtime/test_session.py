@@ -213,6 +213,22 @@ def test_a_second_session_is_refused_and_told_who(tmp_path: Path) -> None:
     hf.Session(tmp_path / "work").close()
 
 
+def test_a_session_that_was_followed_commits_nothing_more(tmp_path: Path) -> None:
+    with hf.Session(tmp_path / "work") as late:
+        assert late.result(add(1)) == 2
+        owner = tmp_path / "work" / "owner.json"
+        follower = owner.read_text().replace(late.id, "follower")
+        owner.write_text(follower)
+        with pytest.raises(OwnershipError, match="by session follower"):
+            late.result(add(2))
+    assert owner.read_text() == follower
+    owner.unlink()
+    with hf.Session(tmp_path / "work") as session:
+        assert session.result(add(1)) == 2
+        assert session.result(add(2)) == 3
+        assert (session.counts.done, session.counts.reused) == (1, 1)
+
+
 def test_a_closed_session_says_so(tmp_path: Path) -> None:
     session = hf.Session(tmp_path / "work")
     session.close()

@@ -98,10 +98,10 @@ def test_rows_that_come_together_are_one_transaction(
     sizes: list[int] = []
     true_write = Catalog.write
 
-    def write(self: Catalog, rows: Any) -> Any:
+    def write(self: Catalog, rows: Any, confirm: Any) -> Any:
         kept = list(rows)
         sizes.append(len(kept))
-        return true_write(self, kept)
+        return true_write(self, kept, confirm)
 
     monkeypatch.setattr(Catalog, "write", write)
     monkeypatch.setattr(commit_module, "GROUP_SECONDS", 5.0)
@@ -154,9 +154,9 @@ def test_whoever_appends_waits_while_the_queue_is_full(
     gate = threading.Event()
     true_write = Catalog.write
 
-    def write(self: Catalog, rows: Any) -> Any:
+    def write(self: Catalog, rows: Any, confirm: Any) -> Any:
         gate.wait(20)
-        return true_write(self, rows)
+        return true_write(self, rows, confirm)
 
     monkeypatch.setattr(Catalog, "write", write)
     monkeypatch.setattr(commit_module, "QUEUE_BYTES", 1000)
@@ -276,7 +276,7 @@ def test_after_a_failure_nothing_is_acknowledged_and_everything_later_is_refused
 def test_whoever_waits_for_room_learns_of_the_failure(
     commit: GroupCommit, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(self: Catalog, rows: Any) -> None:
+    def refuse(self: Catalog, rows: Any, confirm: Any) -> None:
         time.sleep(0.1)
         raise StoreFailure("the disk is gone")
 
@@ -307,9 +307,9 @@ def test_waiting_has_a_limit(commit: GroupCommit, monkeypatch: pytest.MonkeyPatc
     gate = threading.Event()
     true_write = Catalog.write
 
-    def write(self: Catalog, rows: Any) -> Any:
+    def write(self: Catalog, rows: Any, confirm: Any) -> Any:
         gate.wait(20)
-        return true_write(self, rows)
+        return true_write(self, rows, confirm)
 
     monkeypatch.setattr(Catalog, "write", write)
     commit.append([call(1)], [], ignore)

@@ -22,6 +22,7 @@ from holdfast.storage.ownership import (
     is_tag_alive,
     owner_tag,
     read_owner,
+    unlock,
 )
 from holdfast.storage.workdir import WorkDirectory, open_workdir
 
@@ -193,10 +194,52 @@ def test_a_dead_owner_that_left_its_name_is_followed_at_once(workdir: WorkDirect
 
 def test_an_owner_on_another_machine_is_respected_though_its_lock_can_be_had(workdir: WorkDirectory) -> None:
     write_owner(workdir, replace(current_owner("far"), host="elsewhere", boot="other"))
-    with pytest.raises(OwnershipError, match=rf"on elsewhere.*remove {workdir.owner_path}"):
+    with pytest.raises(OwnershipError, match=rf"on elsewhere.*holdfast unlock --work {workdir.path}"):
         own(workdir)
-    workdir.owner_path.unlink()
+
+
+def test_an_owner_on_another_machine_gives_way_to_unlock(workdir: WorkDirectory) -> None:
+    far = replace(current_owner("far"), host="elsewhere", boot="other")
+    write_owner(workdir, far)
+    assert unlock(workdir) == far
+    assert not workdir.owner_path.exists()
     own(workdir).release()
+    assert unlock(workdir) is None
+
+
+def test_unlock_robs_nobody_who_lives_here(workdir: WorkDirectory, start: Start) -> None:
+    holder = hold(start, workdir)
+    os.kill(holder.pid, signal.SIGSTOP)
+    with pytest.raises(OwnershipError, match=f"of process {holder.pid} "):
+        unlock(workdir)
+    workdir.lock_path.unlink()  # as where locks lock nothing
+    with pytest.raises(OwnershipError, match="which is alive"):
+        unlock(workdir)
+    found = read_owner(workdir.owner_path)
+    assert found is not None
+    assert found.process == holder.pid
+
+
+def test_unlock_does_not_rob_its_own_process(workdir: WorkDirectory, start: Start) -> None:
+    held = own(workdir)
+    with pytest.raises(OwnershipError, match="of this same process"):
+        unlock(workdir)
+    assert start(HOLD, workdir.path).wait(20) == 1
+    held.confirm()
+    held.release()
+
+
+def test_an_owner_notices_that_it_was_followed(workdir: WorkDirectory) -> None:
+    held = own(workdir)
+    held.confirm()
+    write_owner(workdir, replace(current_owner("next"), host="elsewhere", boot="other"))
+    with pytest.raises(OwnershipError, match=r"taken from session mine by session next .* on elsewhere") as refusal:
+        held.confirm()
+    assert refusal.value.host == "elsewhere"
+    workdir.owner_path.unlink()
+    with pytest.raises(OwnershipError, match="holdfast unlock"):
+        held.confirm()
+    held.release()
 
 
 def test_a_living_owner_is_respected_though_its_lock_can_be_had(workdir: WorkDirectory, start: Start) -> None:

@@ -104,7 +104,8 @@ class Session:
         self._inbox: SimpleQueue[Happening] = SimpleQueue()
         try:
             sweep_tmp(self._workdir)
-            self._commit = GroupCommit(self._workdir, durability=durability, on_failure=self._note_breakage)
+            told, confirm = self._note_breakage, self._ownership.confirm
+            self._commit = GroupCommit(self._workdir, durability=durability, on_failure=told, confirm=confirm)
             self._catalog = Catalog.open(self._workdir, read_only=True)
         except BaseException:
             self._ownership.release()

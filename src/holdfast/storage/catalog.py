@@ -181,11 +181,17 @@ class Catalog:
 
     # writing
 
-    def write(self, rows: Iterable[Row]) -> tuple[bytes, ...]:
+    def write(self, rows: Iterable[Row], confirm: Callable[[], None] | None = None) -> tuple[bytes, ...]:
         """Write rows in one transaction, and return when it is durable.
 
         A node, call, array or round that is known already stays as it is; a failure, target or session takes the place
         of what was known; a node that is done has no failure.
+
+        Parameters
+        ----------
+        rows : iterable of rows
+        confirm : callable, optional
+            Called within the transaction, before anything is written; what it raises ends it.
 
         Returns
         -------
@@ -201,6 +207,8 @@ class Catalog:
         for row in rows:
             groups.setdefault(type(row), []).append(row)
         with self._database.transaction():
+            if confirm is not None:
+                confirm()
             operations = self._intern({row.operation for kind in _NAMED for row in groups.get(kind, ())})
             self._write_nodes(groups.get(NodeRow, []), operations)
             conflicts = self._write_calls(groups.get(CallRow, []))

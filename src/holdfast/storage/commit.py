@@ -59,6 +59,8 @@ class GroupCommit:
     on_conflict : callable, optional
         Called from the thread, before the acknowledgement, with the keys of calls whose result differs from the one
         that is committed already.
+    confirm : callable, optional
+        Called from the thread within each transaction; raises if the directory is not the session's any more.
     """
 
     def __init__(
@@ -68,12 +70,14 @@ class GroupCommit:
         durability: Durability = "power",
         on_failure: Callable[[Exception], None],
         on_conflict: Callable[[tuple[bytes, ...]], None] | None = None,
+        confirm: Callable[[], None] | None = None,
     ) -> None:
         self._workdir = workdir
         self._catalog = Catalog.open(workdir, durability)
         sweep_checkpoints(workdir, self._catalog)
         self._on_failure = on_failure
         self._on_conflict = on_conflict
+        self._confirm = confirm
         self._queue: list[Entry] = []
         self._rows = 0
         self._bytes = 0
@@ -200,7 +204,7 @@ class GroupCommit:
             stores = published[position : position + len(entry.staged)]
             position += len(entry.staged)
             rows += _name_stores(entry, stores)
-        conflicts = self._catalog.write(rows)
+        conflicts = self._catalog.write(rows, self._confirm)
         if conflicts and self._on_conflict is not None:
             self._on_conflict(conflicts)
         remove_checkpoints(self._workdir, _finished(rows))

@@ -19,19 +19,20 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, fields, replace
 from hashlib import sha256
 from pathlib import Path
 
 from holdfast.errors import HoldfastError, OwnershipError, StoreFailure, WorkingDirectoryError
-from holdfast.storage.flush import replace_file
+from holdfast.storage.flush import flush_folder, replace_file
 from holdfast.storage.workdir import WorkDirectory, now
 
 PATIENCE = 2.0
 """Seconds that a lock may stay with a process that was just killed, while the kernel takes it down."""
 
+_PATIENT = "Wait until it ends, end that session, or use another directory."
 _OWNER_LIMIT = 16 * 1024
 _HELD = {errno.EACCES, errno.EAGAIN}
 _ONE_AT_A_TIME = threading.Lock()
@@ -132,21 +133,32 @@ class Ownership:
         WorkingDirectoryError
             The file system cannot lock.
         """
-        with _ONE_AT_A_TIME:
-            try:
-                place = _identify(workdir)
-                if place in _OWNED_HERE:
-                    remedy = "Leave that session first, or use another directory."
-                    raise _refusal(workdir, read_owner(workdir.owner_path), "of this same process", remedy)
-                lock = _lock(workdir, owner)
-            except OSError as error:
-                if isinstance(error, HoldfastError):
-                    raise
-                raise StoreFailure(
-                    f"{workdir.path} cannot be locked: {error.strerror}. Check space and permissions."
-                ) from error
+        with _ONE_AT_A_TIME, _translated(workdir):
+            place = _refuse_own(workdir)
+            lock = _lock(workdir, owner)
             _OWNED_HERE.add(place)
         return cls(workdir, owner, lock, place)
+
+    def confirm(self) -> None:
+        """Return if the directory still names this owner; one that was thought dead may find that it has lost it.
+
+        Raises
+        ------
+        OwnershipError
+            It names another one, or none.
+        StoreFailure
+            It cannot be read.
+        """
+        with _translated(self.workdir):
+            holder = read_owner(self.workdir.owner_path)
+        if holder == self.owner:
+            return
+        taken = f"The working directory {self.workdir.path} was taken from session {self.owner.session}"
+        remedy = "Nothing more is written to it from here. What was committed is kept; run the same again."
+        if holder is None:
+            raise OwnershipError(f"{taken}, by `holdfast unlock` or by hand. {remedy}")
+        message = f"{taken} by session {holder.session} {_whereabouts(holder)}, since {holder.since}. {remedy}"
+        raise OwnershipError(message, host=holder.host, process=holder.process, since=holder.since)
 
     def release(self) -> None:
         """Give ownership back; a second time does nothing."""
@@ -187,6 +199,60 @@ def read_owner(path: Path) -> Owner | None:
     return owner if is_sound and 0 < owner.process < 2**31 else None
 
 
+def unlock(workdir: WorkDirectory) -> Owner | None:
+    """Take a working directory from an owner of which the user knows that it is dead.
+
+    Only needed for an owner on another machine: one that died on this machine is followed without it.
+
+    Returns
+    -------
+    Owner or None
+        Who was named as the owner; None if nobody held the directory.
+
+    Raises
+    ------
+    OwnershipError
+        The owner lives on this machine, or its lock is held.
+    WorkingDirectoryError
+        The file system cannot lock.
+    StoreFailure
+        The name of the owner cannot be removed.
+    """
+    with _ONE_AT_A_TIME, _translated(workdir):
+        _refuse_own(workdir)
+        lock = os.open(workdir.lock_path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        try:
+            _wait_for_lock(workdir, lock)
+            holder = read_owner(workdir.owner_path)
+            if holder is not None and is_alive(holder):
+                raise _refusal(workdir, holder, _whereabouts(holder) + ", which is alive", _PATIENT)
+            workdir.owner_path.unlink(missing_ok=True)
+            flush_folder(workdir.path)
+        finally:
+            os.close(lock)
+    return holder
+
+
+@contextmanager
+def _translated(workdir: WorkDirectory) -> Iterator[None]:
+    try:
+        yield
+    except HoldfastError:
+        raise
+    except OSError as error:
+        message = f"{workdir.path} cannot be locked: {error.strerror}. Check space and permissions."
+        raise StoreFailure(message) from error
+
+
+def _refuse_own(workdir: WorkDirectory) -> tuple[int, int, int]:
+    """Refuse what this process owns already; to open and close the lock's file would drop the lock."""
+    place = _identify(workdir)
+    if place in _OWNED_HERE:
+        remedy = "Leave that session first, or use another directory."
+        raise _refusal(workdir, read_owner(workdir.owner_path), "of this same process", remedy)
+    return place
+
+
 def _identify(workdir: WorkDirectory) -> tuple[int, int, int]:
     facts = os.stat(workdir.path)
     return os.getpid(), facts.st_dev, facts.st_ino
@@ -213,8 +279,7 @@ def _wait_for_lock(workdir: WorkDirectory, lock: int) -> None:
     while not _try_lock(workdir, lock):
         holder = read_owner(workdir.owner_path)
         if time.monotonic() > (brief if holder is not None and is_alive(holder) else deadline):
-            remedy = "Wait until it ends, end that session, or use another directory."
-            raise _refusal(workdir, holder, _whereabouts(holder), remedy)
+            raise _refusal(workdir, holder, _whereabouts(holder), _PATIENT)
         time.sleep(0.01)
 
 
@@ -240,7 +305,8 @@ def _refuse_unproven(workdir: WorkDirectory, owner: Owner) -> None:
         return
     alive = is_alive(holder)
     if alive or (alive is None and holder.boot != _boot_id()):
-        remedy = f"If you know that it has ended, remove {workdir.owner_path}; else wait, or use another directory."
+        known = f"If you know that it has ended: holdfast unlock --work {workdir.path}. Else wait, or use another directory."
+        remedy = _PATIENT if alive else known
         raise _refusal(workdir, holder, _whereabouts(holder) + ", whose end cannot be proven from here", remedy)
 
 
