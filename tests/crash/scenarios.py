@@ -1,4 +1,5 @@
-"""Graphs to be killed while they run: usage: scenarios.py NAME WORK ENGINE. Prints uids and results when it has finished.
+"""Graphs to be killed while they run. Usage: scenarios.py NAME WORK ENGINE, or scenarios.py DOCUMENT.json WORK ENGINE, which reads the
+graph from its document. Prints uids and results when it has finished.
 
 A scenario is a function without arguments that returns named nodes. Each operation takes long enough for a kill to fall into it.
 """
@@ -8,7 +9,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import holdfast as hf
@@ -94,9 +96,17 @@ def plain(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else value
 
 
+def nodes_of(name: str) -> Mapping[str, Any]:
+    """Return the named nodes of a scenario, or of a document."""
+    if not name.endswith(".json"):
+        return SCENARIOS[name]()
+    graph = hf.WorkGraph.from_json(Path(name).read_text(), hf.allow(sys.modules[__name__]))
+    return {label: graph[label] for label in graph.targets}
+
+
 def main() -> None:
     name, work, engine = sys.argv[1:]
-    nodes = SCENARIOS[name]()
+    nodes = nodes_of(name)
     with hf.Session(work, engine=engine, workers=None if engine == "in_process" else 2) as session:
         results = {label: plain(session.result(node)) for label, node in nodes.items()}
     print(json.dumps({"uids": {label: node.uid for label, node in nodes.items()}, "results": results}))
