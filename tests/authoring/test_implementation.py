@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import importlib
+import socket
+import subprocess
 import sys
+import threading
+import warnings
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import holdfast as hf
+from holdfast.authoring.source import outline
 
 MODULE = '''
 import numpy as np
@@ -126,3 +132,117 @@ def test_a_global_that_changes_in_a_running_process_makes_other_nodes(monkeypatc
     rebound = reads_globals(1)
     monkeypatch.setitem(SETTINGS, "factor", 5)
     assert len({before.uid, rebound.uid, reads_globals(1).uid}) == 3
+
+
+LOCK = threading.Lock()
+
+
+def test_what_cannot_be_followed_is_named_once_with_the_way_out() -> None:
+    connection = socket.socket()
+
+    def reads_socket(x: int) -> int:
+        return x + connection.fileno()
+
+    def evaluates(x: int) -> int:
+        return int(eval("x + 1"))
+
+    for function, thing in ((reads_socket, "connection.*, a socket.socket"), (evaluates, r"calls by eval\(\)")):
+        made = hf.operation(name="demo.strange")(function)
+        with pytest.warns(UserWarning, match=rf"{thing}.*version='1'"):
+            made(1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            made(2)
+    connection.close()
+
+
+def test_a_lock_holds_nothing_that_counts() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        hf.operation(name="demo.locked")(lambda x: x if LOCK else 0)(1)
+
+
+def test_partials_methods_and_cached_functions_are_operations() -> None:
+    class Model:
+        def __init__(self, factor: int) -> None:
+            self.factor = factor
+
+        def apply(self, x: int) -> int:
+            return x * self.factor
+
+    def power(x: int, y: int) -> int:
+        return int(x**y)
+
+    made = [partial(power, y=2), partial(power, y=3), Model(1).apply, Model(2).apply, lru_cache(power)]
+    nodes = [hf.operation(name="demo.made")(function) for function in made]
+    assert len({node.implementation.uid for node in nodes}) == len(made)
+
+
+SHARED = "OFFSET = 1\n\nclass Model:\n    rate = 2\n\ndef helper(x):\n    return Model().rate * x + OFFSET\n\n"
+SHARED += (
+    "import holdfast as hf\n\n@hf.operation(name='demo.shared')\ndef shared(x: int) -> int:\n    return helper(x)\n"
+)
+TELL = "print(shared.implementation.uid)"
+
+
+def test_script_module_prompt_and_notebook_agree(tmp_path: Path) -> None:
+    (tmp_path / "shared.py").write_text(f"{SHARED}\nif __name__ == '__main__':\n    {TELL}\n")
+    (tmp_path / "cells.py").write_text(
+        "from IPython.core.interactiveshell import InteractiveShell\n"
+        f"shell = InteractiveShell.instance()\nfor text in {[*SHARED.split(chr(10) * 2)[:-2], SHARED[SHARED.index('import') :], TELL]!r}:\n"
+        "    shell.run_cell(text).raise_error()\n"
+    )
+    commands = [["shared.py"], ["-c", f"from shared import shared; {TELL}"], ["cells.py"]]
+    told = {
+        subprocess.run(
+            [sys.executable, *each], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True
+        ).stdout
+        for each in commands
+    }
+    assert len(told) == 1, told
+
+
+def test_an_edited_file_counts_when_it_is_loaded_and_not_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    file = tmp_path / "hf_edited.py"
+    file.write_text("def helper(x):\n    return x + 1\n")
+    module = importlib.import_module("hf_edited")
+    (tmp_path / "hf_edits.py").write_text("import hf_edited\ndef edited(x):\n    return hf_edited.helper(x)\n")
+    made = hf.operation(importlib.import_module("hf_edits").edited)
+    before = made(1)
+    file.write_text("def helper(x):\n    return x - 1111\n")
+    unloaded = made(1)
+    importlib.reload(module)
+    assert before == unloaded != made(1)
+
+
+def test_a_class_attribute_that_is_set_counts() -> None:
+    class Model:
+        rate = 1
+
+    made = hf.operation(name="demo.rated")(lambda x: x * Model.rate)
+    before = made(1)
+    Model.rate = 2
+    assert made(1) != before
+
+
+def test_each_file_is_read_once_for_a_thousand_operations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "hf_large").mkdir()
+    (tmp_path / "hf_large/__init__.py").touch()
+    for number in range(50):
+        lines = ["import holdfast as hf", f"SCALE = {number}", "from hf_large import m0"]
+        for each in range(20):
+            lines += [
+                f"def helper{each}(x):\n    return x * SCALE + {f'helper{each - 1}(x)' if each else 'm0.helper3(x)'}"
+            ]
+            lines += [f"@hf.operation\ndef op{each}(x):\n    return helper{each}(x)"]
+        (tmp_path / f"hf_large/m{number}.py").write_text("\n".join(lines))
+    modules = [importlib.import_module(f"hf_large.m{number}") for number in range(50)]
+    operations = [item for module in modules for item in vars(module).values() if hasattr(item, "implementation")]
+    before = outline.cache_info().misses
+    assert len({operation.implementation.uid for operation in operations}) == len(operations) == 1000
+    assert outline.cache_info().misses - before <= 50

@@ -34,7 +34,8 @@ MAY_IMPORT = {
 ORDER = {
     "model": "content checkpoint shape fingerprint operation reference placeholder record datatype typecheck declared layout "
     "node listing graph control binding carried document workgraph lifecycle",
-    "authoring": "annotation naming source implementation recorded decorate axes resolve trace flow loop",
+    "authoring": "annotation naming source reading distribution imported constant reach implementation "
+    "recorded decorate axes resolve trace flow loop",
     "storage": "flush workdir ownership confine format selection metadata store generation checkpoint publish datastore database rows "
     "seal catalog commit inventory userfile",
     "runtime": "events audience job engine code worker recent contents task commitment happening ledger dispatch "
@@ -100,7 +101,7 @@ def test_heavy_packages_are_imported_late(path: Path) -> None:
 
 def test_only_storage_opens_files() -> None:
     allowed = {"storage", "formats", "testing", "cli"}
-    readers_of_source = {"authoring.implementation", "model.datatype"}
+    readers_of_source = {"authoring.distribution", "model.datatype"}
     for path in FILES:
         if place(path).partition(".")[0] in allowed or place(path) in readers_of_source:
             continue

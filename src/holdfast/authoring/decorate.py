@@ -7,11 +7,13 @@ Calling an operation makes a node and runs nothing; calling a graph function com
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from inspect import Parameter, signature
-from types import FunctionType
+from types import FunctionType, MethodType
 from typing import Any, get_args, overload
 
 from holdfast.authoring.annotation import declaration_of
@@ -102,8 +104,10 @@ class Operation:
         """The code behind it, fingerprinted anew if something that it reads has changed."""
         found = self._implementation
         if found is None or not found.holds():
+            known = set(found.strange) if found is not None else set()
             found = self._fingerprint()
             self._implementation = found
+            self._warn_of(sorted(set(found.strange) - known))
         return found
 
     def find(self, name: str, implementation: str, parts: Mapping[str, str]) -> Operation:
@@ -143,12 +147,21 @@ class Operation:
     def _fingerprint(self) -> Implementation:
         if self.version is not None:
             return stated(self.version)
-        if not isinstance(self.function, FunctionType):
+        followed = isinstance(self.function, (FunctionType, MethodType, partial)) or hasattr(
+            self.function, "__wrapped__"
+        )
+        if not followed:
             raise UnstableCode(
                 f"The code of operation {self.name} cannot be read: it is a {type(self.function).__name__}. "
                 "Wrap it in a function, or name its version: hf.operation(version='1')."
             )
         return implementation_of(self.function, str(self.name))
+
+    def _warn_of(self, strange: list[str]) -> None:
+        """Tell what a change of would rerun nothing; Python shows equal warnings once."""
+        for thing in strange:
+            message = f"Holdfast cannot follow {thing}: a change of it reruns nothing. Pass it as an input, or name "
+            warnings.warn(f"{message}a version and raise it with each change: hf.operation(version='1').", stacklevel=3)
 
     def _read_signature(self) -> None:
         self.parameters: tuple[str, ...] = ()
