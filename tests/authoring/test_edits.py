@@ -637,7 +637,11 @@ def reruns(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     write(root / "first", PROJECT)
     (ran,) = run([root / "first"], "1")
     assert len(ran) == PROJECT[STEPS].count("@hf.operation")
-    projects = {edit.what: edited(edit) for edit in EDITS} | {"nothing": PROJECT, "moved": moved()}
+    projects = {edit.what: edited(edit) for edit in EDITS} | {
+        "nothing": PROJECT,
+        "moved": moved(),
+        "scattered": moved("third"),
+    }
     for what, project in projects.items():
         write(root / what, project)
         shutil.copytree(root / "first/work", root / what / "work")
@@ -649,13 +653,17 @@ def edited(edit: Edit) -> dict[str, str]:
     return {**PROJECT, edit.file: PROJECT[edit.file].replace(edit.old, edit.new)}
 
 
-def moved() -> dict[str, str]:
-    """Return the project with an operation moved to another module, with its helper and its constant."""
+def moved(third: str = "") -> dict[str, str]:
+    """Return the project with an operation moved to another module, its constant too, its helper there or to a third module."""
     steps = PROJECT[STEPS]
     begin, end = steps.index("SHARED = 4"), steps.index("def not_used")
+    helper = steps[steps.index("def moved_along") : end]
     imported = steps[:begin] + "from pkg.elsewhere import moving\n\n\n" + steps[end:]
     text = "import os\n\nimport holdfast as hf\n\n\n" + steps[steps.index("def ran") : steps.index("@hf.operation")]
-    return {**PROJECT, STEPS: imported, "pkg/elsewhere.py": text + steps[begin:end]}
+    text += steps[begin:end]
+    if third:
+        text = f"from pkg.{third} import moved_along\n" + text.replace(helper, "")
+    return {**PROJECT, STEPS: imported, "pkg/elsewhere.py": text, f"pkg/{third or 'third'}.py": helper}
 
 
 def test_nothing_runs_again_after_no_edit_in_another_process_with_another_hash_seed(
@@ -673,6 +681,10 @@ def test_an_operation_that_moved_with_what_it_uses_and_kept_its_name_does_not_ru
     reruns: dict[str, set[str]],
 ) -> None:
     assert reruns["moved"] == set()
+
+
+def test_an_operation_whose_helper_moved_to_a_third_module_runs_again(reruns: dict[str, set[str]]) -> None:
+    assert reruns["scattered"] == {"moving"}
 
 
 def test_the_table_is_long_enough_and_names_every_edit_once() -> None:

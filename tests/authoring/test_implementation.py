@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import py_compile
 import socket
 import subprocess
 import sys
@@ -135,6 +136,7 @@ def test_a_global_that_changes_in_a_running_process_makes_other_nodes(monkeypatc
 
 
 LOCK = threading.Lock()
+HASHED = py_compile.PycInvalidationMode.CHECKED_HASH
 
 
 def test_what_cannot_be_followed_is_named_once_with_the_way_out() -> None:
@@ -217,6 +219,37 @@ def test_an_edited_file_counts_when_it_is_loaded_and_not_before(
     unloaded = made(1)
     importlib.reload(module)
     assert before == unloaded != made(1)
+
+
+def test_a_file_without_source_counts_by_its_bytes(tmp_path: Path) -> None:
+    uids = set()
+    for constant in (1, 1, 2):
+        source = tmp_path / "hf_bare.py"
+        source.write_text(f"def helper(x):\n    return x + {constant}\n")
+        py_compile.compile(str(source), cfile=str(tmp_path / "hf_bare.pyc"), doraise=True, invalidation_mode=HASHED)
+        source.unlink()
+        code = "import hf_bare, holdfast as hf; print(hf.operation(lambda x: hf_bare.helper(x), name='a.b').implementation.uid)"
+        command = [sys.executable, "-c", code]
+        uids.add(subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True).stdout)
+    assert len(uids) == 2
+
+
+def test_two_ways_to_equal_inputs_share_one_run_in_and_across_sessions(tmp_path: Path) -> None:
+    ran: list[int] = []
+    first = hf.operation(name="demo.first", version="1")(lambda x: x + 1)
+    second = hf.operation(name="demo.second", version="1")(lambda x: 2 * x)
+    third = hf.operation(name="demo.third", version="1")(lambda x: 12 // x)
+
+    def note(x: int) -> int:
+        ran.append(x)
+        return x
+
+    behind = hf.operation(name="demo.behind", version="1")(note)
+    with hf.Session(tmp_path / "work", engine="in_process") as session:
+        assert session.results([behind(first(3)), behind(second(2))]) == [4, 4]
+    with hf.Session(tmp_path / "work", engine="in_process") as session:
+        assert session.result(behind(third(3))) == 4
+    assert ran == [4]
 
 
 def test_a_class_attribute_that_is_set_counts() -> None:
