@@ -39,14 +39,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from holdfast.cli import export, run, status, unlock
+    from holdfast.cli import export, run, status, unlock, verify
 
     parser = argparse.ArgumentParser(
         prog="holdfast", description="Computations that never lose, repeat or corrupt a finished result."
     )
     parser.add_argument("-V", "--version", action="version", version=f"holdfast {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for name, command in (("run", run), ("export", export), ("status", status), ("unlock", unlock)):
+    for name, command in (
+        ("run", run),
+        ("export", export),
+        ("status", status),
+        ("verify", verify),
+        ("unlock", unlock),
+    ):
         described = commands.add_parser(
             name,
             help=command.HELP,

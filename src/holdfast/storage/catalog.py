@@ -9,12 +9,12 @@ State: a connection, and the ids of the operations met so far.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from operator import itemgetter
 from types import TracebackType
 from typing import Any, TypeVar
 
-from holdfast.errors import InvalidData
+from holdfast.errors import InvalidData, StoreDamaged
 from holdfast.storage.database import Columns, Database, Durability, damage
 from holdfast.storage.rows import (
     ArrayRow,
@@ -52,6 +52,17 @@ from holdfast.storage.workdir import WorkDirectory
 Found = TypeVar("Found")
 
 _NAMED = (NodeRow, FailureRow, ImplementationRow)
+
+_WALKS: dict[type[Row], tuple[str, Callable[[Columns], Row]]] = {
+    NodeRow: ("walk_nodes", read_node),
+    CallRow: ("walk_calls", read_call),
+    ArrayRow: ("walk_arrays", read_array),
+    RoundRow: ("walk_rounds", read_round),
+    FailureRow: ("walk_failures", read_failure),
+    SessionRow: ("walk_sessions", read_session),
+    ImplementationRow: ("walk_implementations", read_implementation),
+    TargetRow: ("walk_targets", read_target),
+}
 
 
 class Catalog:
@@ -162,6 +173,33 @@ class Catalog:
     def totals(self) -> Totals:
         """Return how much is known; the cost does not grow with it."""
         return Totals(**dict(self._select("totals", (), tuple)))
+
+    # checking
+
+    def walk(self, kind: type[Row]) -> Iterator[Row | StoreDamaged]:
+        """Return every row of one kind, and in the place of what is not what was written the reason."""
+        name, read = _WALKS[kind]
+        for columns in self._database.walk(name):
+            yield columns if isinstance(columns, StoreDamaged) else self._read_or_explain(columns, read)
+
+    def _read_or_explain(self, columns: Columns, read: Callable[[Columns], Row]) -> Row | StoreDamaged:
+        try:
+            with self._believed():
+                return read(columns)
+        except StoreDamaged as error:
+            return error
+
+    def snapshot(self) -> AbstractContextManager[None]:
+        """Have all that is read within be of one moment, also beside a live session."""
+        return self._database.snapshot()
+
+    def check_integrity(self) -> list[str]:
+        """Return what SQLite finds wrong with its pages and indexes, and totals that are not the number of rows."""
+        wrong = [str(line) for (line,) in self._database.select("check_integrity") if line != "ok"]
+        counted = dict(self._select("count_totals", (), tuple))
+        if not wrong and counted != dict(self._select("totals", (), tuple)):
+            wrong.append(f"its totals are not the number of its rows, {counted}")
+        return wrong
 
     def _find(self, name: str, keys: Sequence[bytes], read: Callable[[Columns], Found]) -> list[Found]:
         with self._believed():

@@ -37,6 +37,7 @@ _CACHE_KIB = 256 * 1024  # random keys at 10^6 rows: 20 000 rows/s with the defa
 _LOG_PAGES = 16 * 1024  # 64 MiB of log between checkpoints
 _PAGE = 4096
 _BUSY_SECONDS = 30.0
+_FURTHEST_STEP = 2**40  # row ids skipped at once behind a page that cannot be read
 _BLOCKS = (1, 8, 64, 512)  # keys per statement: few sizes, so that few are compiled; old SQLite takes no more than 999
 _REFUSED = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
 _REFUSED |= {sqlite3.SQLITE_PERM, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM}
@@ -88,6 +89,33 @@ class Database:
             for block in _blocks(sorted(keys)):  # neighbours share pages
                 found += self._connection.execute(_query(name, len(block)), block).fetchall()
         return found
+
+    def walk(self, name: str) -> Iterator[Columns | StoreDamaged]:
+        """Return what a `walk_` statement finds row by row, and where pages cannot be read the reason, and what stands behind them.
+
+        Texts that are no texts come with surrogates in them.
+        """
+        self._connection.text_factory = _decode
+        position, step = 0, 1
+        try:
+            while step < _FURTHEST_STEP:
+                try:
+                    for columns in self._connection.execute(_query(name), (position,)):
+                        position, step = columns[0], 1
+                        yield columns[1:]
+                    return
+                except sqlite3.DatabaseError as error:
+                    yield damage(self.path, error)
+                    position, step = position + step, step * 2
+        finally:
+            self._connection.text_factory = str
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Have all that is read within be of one moment."""
+        self.select("begin_reading")
+        yield
+        self.select("end_reading")
 
     def change(self, name: str, columns: Iterable[Columns]) -> int:
         """Run a statement for each of the columns, and return how many rows it changed."""
@@ -186,7 +214,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, durability: Durability,
     if read_only:
         connection.execute("PRAGMA query_only = ON")
         if version == 0:
-            raise _nothing_yet(path)
+            raise damage(path, "it has tables and no version") if _has_tables(connection) else _nothing_yet(path)
         return
     if connection.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
         raise _refusal(path, "its file system has no shared memory for the catalog", "Use a directory on a local disk")
@@ -203,13 +231,21 @@ def _prepare(connection: sqlite3.Connection, path: Path, durability: Durability,
 
 
 def _create(connection: sqlite3.Connection, path: Path) -> None:
-    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+    if _has_tables(connection):
         raise StoreDamaged(f"{path} is a database, but not of holdfast. Use another directory.")
     marks = f"PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {SCHEMA_VERSION};"
     connection.executescript(f"BEGIN IMMEDIATE; {_text('catalog.sql')} {marks} COMMIT;")
 
 
+def _has_tables(connection: sqlite3.Connection) -> bool:
+    return bool(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
+
+
 # statements
+
+
+def _decode(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
 
 
 def _text(name: str) -> str:

@@ -55,6 +55,48 @@ SELECT id, owner, engine, started, ended, progress FROM sessions ORDER BY rowid 
 -- name: totals
 SELECT name, value FROM totals
 
+-- name: check_integrity
+PRAGMA integrity_check
+
+-- name: begin_reading
+BEGIN
+
+-- name: end_reading
+COMMIT
+
+-- name: walk_nodes
+SELECT nodes.rowid, uid, call_key, name, record, key_seal, record_seal
+FROM nodes LEFT JOIN operations ON operations.id = nodes.operation WHERE nodes.rowid > ? ORDER BY nodes.rowid
+
+-- name: walk_calls
+SELECT rowid, call_key, digest, text, store, seconds, seal FROM calls WHERE rowid > ? ORDER BY rowid
+
+-- name: walk_arrays
+SELECT rowid, digest, dtype, shape, data, store, file, members, seal FROM arrays WHERE rowid > ? ORDER BY rowid
+
+-- name: walk_failures
+SELECT failures.rowid, uid, name, member, kind, reason, traceback, arguments, at
+FROM failures JOIN operations ON operations.id = failures.operation WHERE failures.rowid > ? ORDER BY failures.rowid
+
+-- name: walk_sessions
+SELECT rowid, id, owner, engine, started, ended, progress FROM sessions WHERE rowid > ? ORDER BY rowid
+
+-- name: walk_targets
+SELECT rowid, name, uid, asked, seal FROM targets WHERE rowid > ? ORDER BY rowid
+
+-- Whole from 0, and nothing from any other place: their order is not that of their row ids.
+
+-- name: walk_rounds
+SELECT 0, loop_key, number, state, seal FROM rounds WHERE ? = 0 ORDER BY loop_key, number
+
+-- name: walk_implementations
+SELECT 0, uid, name, data, first_seen, seal
+FROM implementations LEFT JOIN operations ON operations.id = implementations.operation WHERE ? = 0 ORDER BY turn
+
+-- name: count_totals
+SELECT 'nodes', count(*) FROM nodes UNION ALL SELECT 'calls', count(*) FROM calls
+UNION ALL SELECT 'failures', count(*) FROM failures
+
 -- name: add_operation
 INSERT INTO operations (name) VALUES (?) ON CONFLICT DO NOTHING
 
