@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from holdfast.cli import export, run, status, unlock, verify
+    from holdfast.cli import export, ls, run, show, status, unlock, verify
 
     parser = argparse.ArgumentParser(
         prog="holdfast", description="Computations that never lose, repeat or corrupt a finished result."
@@ -50,6 +50,8 @@ def _parser() -> argparse.ArgumentParser:
         ("run", run),
         ("export", export),
         ("status", status),
+        ("ls", ls),
+        ("show", show),
         ("verify", verify),
         ("unlock", unlock),
     ):

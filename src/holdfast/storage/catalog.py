@@ -118,6 +118,14 @@ class Catalog:
         """Return those of the nodes that are done."""
         return {row.uid: row for row in self._find("find_nodes", uids, read_node)}
 
+    def list_nodes(self, limit: int) -> list[NodeRow]:
+        """Return the latest nodes that are done, newest first."""
+        return self._select("list_nodes", (limit,), read_node)
+
+    def find_prefix(self, first: bytes, last: bytes, limit: int) -> list[NodeRow]:
+        """Return nodes that are done, with uids from one to another, both included."""
+        return self._select("find_prefix", (first, last, limit), read_node)
+
     def find_call_keys(self, uids: Sequence[bytes]) -> dict[bytes, bytes]:
         """Return the call key of each node that is done; cheaper than the whole rows."""
         return dict(self._find("find_call_keys", uids, read_call_key))

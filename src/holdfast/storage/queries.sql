@@ -5,6 +5,14 @@
 SELECT uid, call_key, name, record, key_seal, record_seal
 FROM nodes JOIN operations ON operations.id = nodes.operation WHERE uid IN ($keys)
 
+-- name: list_nodes
+SELECT uid, call_key, name, record, key_seal, record_seal
+FROM nodes JOIN operations ON operations.id = nodes.operation ORDER BY nodes.rowid DESC LIMIT ?
+
+-- name: find_prefix
+SELECT uid, call_key, name, record, key_seal, record_seal
+FROM nodes JOIN operations ON operations.id = nodes.operation WHERE uid BETWEEN ? AND ? ORDER BY uid LIMIT ?
+
 -- name: find_call_keys
 SELECT uid, call_key, key_seal FROM nodes WHERE uid IN ($keys)
 

@@ -1,0 +1,137 @@
+"""Say what a working directory keeps for one node: its record, its result, and where that stands. Reads only."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from holdfast.errors import NotFound, StoreDamaged
+from holdfast.model.content import array_digests
+from holdfast.storage.catalog import Catalog
+from holdfast.storage.format import check_layout
+from holdfast.storage.rows import ArrayRow, CallRow, NodeRow
+from holdfast.storage.store import open_array, read_text, store_path
+from holdfast.storage.summary import Summary, summarise
+from holdfast.storage.workdir import WorkDirectory, open_workdir
+
+if TYPE_CHECKING:
+    from holdfast.model.content import Array
+
+_PREFIX = re.compile(r"[0-9a-f]{4,64}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is kept for one node that is done."""
+
+    uid: str
+    operation: str
+    record: str
+    call_key: str
+    digest: str
+    """Of the content text of its result."""
+    seconds: float
+    """That its call took."""
+    place: str
+    """``"catalog"``, or the path of its store."""
+    size: int
+    """Bytes of the content text and its arrays."""
+    text: str
+    """The content text, in which arrays are named."""
+    arrays: tuple[Summary, ...]
+
+
+def list_entries(working_directory: str | os.PathLike[str], limit: int) -> list[Entry]:
+    """Return what is kept for the latest nodes, newest first, without looking into their arrays.
+
+    Raises
+    ------
+    WorkingDirectoryError
+        It is no working directory, or there is nothing in it yet.
+    """
+    workdir = open_workdir(working_directory, create=False)
+    with Catalog.open(workdir, read_only=True) as catalog:
+        rows = catalog.list_nodes(limit)
+        calls = catalog.find_calls(list({row.call_key for row in rows}))
+        return [_entry(workdir, catalog, row, calls.get(row.call_key), deep=False) for row in rows]
+
+
+def find_entry(working_directory: str | os.PathLike[str], prefix: str) -> Entry:
+    """Return what is kept for the node whose uid begins with a prefix.
+
+    Parameters
+    ----------
+    working_directory : path
+    prefix : str
+        From 4 to 64 hex digits.
+
+    Raises
+    ------
+    NotFound
+        There is no such node, or there are several.
+    StoreDamaged
+        Its result is not what was committed.
+    """
+    if not _PREFIX.fullmatch(prefix):
+        raise NotFound(
+            f"{prefix!r:.80} is no beginning of a uid: give from 4 to 64 of its hex digits, as `holdfast ls` shows."
+        )
+    workdir = open_workdir(working_directory, create=False)
+    with Catalog.open(workdir, read_only=True) as catalog:
+        first, last = bytes.fromhex(prefix.ljust(64, "0")), bytes.fromhex(prefix.ljust(64, "f"))
+        rows = catalog.find_prefix(first, last, 2)
+        if len(rows) != 1:
+            found = "Several nodes that are done have" if rows else "No node that is done has"
+            raise NotFound(f"{found} a uid that begins with {prefix}. See: holdfast ls --work {workdir.path}")
+        calls = catalog.find_calls([rows[0].call_key])
+        return _entry(workdir, catalog, rows[0], calls.get(rows[0].call_key), deep=True)
+
+
+def _entry(workdir: WorkDirectory, catalog: Catalog, node: NodeRow, call: CallRow | None, *, deep: bool) -> Entry:
+    if call is None:
+        raise StoreDamaged(f"The result of node {node.uid.hex()} is gone. Run: holdfast verify --repair")
+    text = call.text if call.text is not None else read_text(workdir, (call.store or b"").hex(), digest=call.digest)
+    rows = catalog.find_arrays([bytes.fromhex(digest) for digest in array_digests(text)])
+    size = len(text) + sum(map(_size, rows.values()))
+    place = str(store_path(workdir, call.store.hex())) if call.store else "catalog"
+    summaries = tuple(_summarise(workdir, catalog, row) for row in rows.values()) if deep else ()
+    return Entry(
+        node.uid.hex(), node.operation, node.record, node.call_key.hex(), call.digest.hex(), call.seconds, place, size,
+        text.decode("ascii"), summaries,
+    )  # fmt: skip
+
+
+def _size(row: ArrayRow) -> int:
+    return check_layout(row.dtype, row.shape).size
+
+
+def _summarise(workdir: WorkDirectory, catalog: Catalog, row: ArrayRow) -> Summary:
+    place = "catalog"
+    if row.store is not None:
+        place = str(store_path(workdir, row.store.hex()) / (row.file or ""))
+    elif row.members:
+        place = f"a stack of {len(row.members) // 32} arrays"
+    return summarise(row.dtype, row.shape, place, row.digest.hex(), _pieces(workdir, catalog, row))
+
+
+def _pieces(workdir: WorkDirectory, catalog: Catalog, row: ArrayRow) -> Iterator[Array]:
+    """Return the arrays that an array consists of, in order."""
+    import numpy
+
+    waiting = [row]
+    while waiting:
+        row = waiting.pop()
+        if row.data is not None:
+            yield numpy.frombuffer(row.data, row.dtype).reshape(row.shape)
+        elif row.store is not None:
+            yield open_array(store_path(workdir, row.store.hex()) / (row.file or ""), digest=row.digest.hex())
+        else:
+            members = row.members or b""
+            digests = [members[start : start + 32] for start in range(0, len(members), 32)]
+            found = catalog.find_arrays(digests)
+            if len(found) < len(set(digests)):
+                raise StoreDamaged(f"Members of the array {row.digest.hex()} are gone. Run: holdfast verify --repair")
+            waiting += [found[digest] for digest in reversed(digests)]

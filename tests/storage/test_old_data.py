@@ -1,0 +1,39 @@
+"""Directories of earlier format versions stay readable."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy
+import pytest
+
+import holdfast as hf
+from holdfast.storage.verify import verify
+
+PLACE = Path(__file__).parents[1] / "old_data"
+
+
+def load_targets() -> dict[str, Any]:
+    spec = importlib.util.spec_from_file_location("old_data_make", PLACE / "make.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return dict(module.TARGETS)
+
+
+@pytest.mark.parametrize("version", [1])
+def test_a_directory_of_an_earlier_format_gives_the_same_values_and_runs_nothing(tmp_path: Path, version: int) -> None:
+    work = Path(shutil.copytree(PLACE / f"format_{version}", tmp_path / "work"))
+    with hf.Session(work, engine="in_process") as session:
+        values = session.result(load_targets())
+        assert session.counts.done == 0
+    assert values["loop"] == 3.0
+    numpy.testing.assert_equal(values["map"], numpy.array([2.0, 3.0, 4.0]))
+    numpy.testing.assert_equal(values["store"], numpy.arange(20_000) + 0.5)
+    numpy.testing.assert_equal(values["parts"].pop("array"), numpy.array([[1.0, 2.0], [3.0, 4.0]]))
+    assert values["parts"] == {"text": "ä", "nothing": None, "bytes": b"\0\1"}
+    assert verify(work).findings == []
