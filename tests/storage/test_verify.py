@@ -209,6 +209,26 @@ def test_a_repair_runs_nothing_again_but_what_was_damaged(tmp_path: Path, counte
     assert (tmp_path / "ran").read_text().count("[") == lines + 1
 
 
+def test_of_a_page_that_cannot_be_read_the_others_are_kept(
+    tmp_path: Path, counted: Any, ran: Callable[[], list[str]]
+) -> None:
+    work = tmp_path / "work"
+    ensemble = hf.map(counted, list(range(3_000)))
+    with hf.Session(work, engine="in_process") as session:
+        session.result(ensemble)
+    Catalog.open(open_workdir(work)).close()
+    pages = (work / "catalog.db").read_bytes()
+    # 13 marks a leaf of a table. Source: https://sqlite.org/fileformat2.html#b_tree_pages
+    leaves = [start for start in range(4096, len(pages), 4096) if pages[start] == 13]
+    middle = leaves[len(leaves) // 2]  # nearly all are of calls
+    (work / "catalog.db").write_bytes(pages[:middle] + bytes(4096) + pages[middle + 4096 :])
+    repair(work)
+    assert verify(work).findings == []
+    with hf.Session(work, engine="in_process") as session:
+        assert session.result(hf.map(counted, list(range(3_001)))).tolist() == list(range(3_001))
+    assert 3_001 < len(ran()) < 3_100
+
+
 def test_a_catalog_of_a_newer_holdfast_is_told_and_never_repaired(work: Path) -> None:
     with closing(sqlite3.connect(work / "catalog.db")) as connection:
         connection.execute("PRAGMA user_version = 99")
