@@ -204,6 +204,53 @@ def test_script_module_prompt_and_notebook_agree(tmp_path: Path) -> None:
     assert len(told) == 1, told
 
 
+GOLDEN = """
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import lru_cache, wraps
+from typing import NamedTuple
+
+class Colour(Enum):
+    RED = 1
+
+class Point(NamedTuple):
+    x: int = 1
+
+@dataclass(frozen=True)
+class Settings:
+    steps: int = 4
+    names: list = field(default_factory=list)
+
+def noted(function):
+    @wraps(function)
+    def wrapper(*args):
+        return [function(each) for each in args]
+    return wrapper
+
+@noted
+def helper(x):
+    return f"{x!r:>{Settings().steps}} {'a' + 'b'}"
+
+@lru_cache
+def remembered(x):
+    return {key: (lambda y: y + key)(x) for key in (1, 2) if Colour.RED}
+
+def target(x, scale=2.5, *, table={"a": (1, None, b"c")}):
+    from collections import deque
+    import holdfast.errors as errors
+    return helper(x), remembered(x), Point(), scale, table, deque(), errors
+"""
+
+
+def test_the_fingerprint_of_code_is_frozen_and_the_same_in_every_minor_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "hf_golden.py").write_text(GOLDEN)
+    operation = hf.operation(importlib.import_module("hf_golden").target)
+    assert operation.implementation.uid == "19515bc076534b450875cd19115537b01a73df41d4ab7f66bfa18314e9629500"
+
+
 def test_an_edited_file_counts_when_it_is_loaded_and_not_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -308,6 +308,7 @@ _OF_PYTHON = frozenset(
 
 def _is_generated(kind: type, value: object, text: _Text) -> bool:
     """Return whether Python made a member out of the class's text, as a dataclass's `__init__`, or a slot."""
+    value = value.__func__ if isinstance(value, staticmethod) else value  # as Python makes of every __new__
     if isinstance(value, FunctionType):
         module = str(value.__globals__.get("__name__", ""))
         made = value.__code__.co_filename.startswith("<string>") and "__dataclass_fields__" in vars(kind)
