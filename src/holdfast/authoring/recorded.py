@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 
 from holdfast.authoring.implementation import Implementation
 from holdfast.errors import InvalidData
+from holdfast.model.operation import full_name
 
 NAMES_SHOWN = 8
 """Names of changed parts that an error lists."""
@@ -44,19 +45,21 @@ def same_code(name: str, operation: Operation, implementation: str, parts: Mappi
     found = operation.implementation
     if found.uid != implementation:
         raise InvalidData(
-            f"the operation {name} has other code here than was recorded: {_difference(parts, found.parts)}. "
+            f"the operation {name} has other code here than was recorded: {_difference(name, parts, found.parts)}. "
             "Use the recorded code, or make the document again."
         )
     return operation
 
 
-def _difference(recorded: Mapping[str, str], here: Mapping[str, str]) -> str:
+def _difference(operation: str, recorded: Mapping[str, str], here: Mapping[str, str]) -> str:
     sides = (
         ("changed", [name for name in recorded.keys() & here.keys() if recorded[name] != here[name]]),
         ("only recorded", list(recorded.keys() - here.keys())),
         ("only here", list(here.keys() - recorded.keys())),
     )
-    return "; ".join(f"{word}: {_listed(names)}" for word, names in sides if names)
+    return "; ".join(
+        f"{word}: {_listed([full_name(part, operation) for part in names])}" for word, names in sides if names
+    )
 
 
 def _listed(names: list[str]) -> str:

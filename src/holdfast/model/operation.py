@@ -61,3 +61,14 @@ class OperationName:
 
     def __str__(self) -> str:
         return ".".join(self.scope)
+
+
+def full_name(part: str, operation: str) -> str:
+    """Return the name of a part of an operation's code for people: what stands beside the operation is listed without its module.
+
+    Examples
+    --------
+    >>> full_name(".helper", "study.simulate"), full_name("tools.helper", "study.simulate")
+    ('study.helper', 'tools.helper')
+    """
+    return operation.rpartition(".")[0] + part if part.startswith(".") else part

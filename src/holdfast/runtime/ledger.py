@@ -17,6 +17,7 @@ from holdfast.model.content import array_digests
 from holdfast.model.datatype import DataNode, File
 from holdfast.model.fingerprint import call_key, call_prefix, operation_text
 from holdfast.model.node import Node
+from holdfast.model.operation import full_name
 from holdfast.model.reference import Input, Part, references
 from holdfast.runtime.commitment import Commitment, array_rows, call_row, composite_rows
 from holdfast.runtime.contents import Contents, Places
@@ -142,7 +143,7 @@ class Ledger:
         if earlier is None:
             return None
         changed = dict(earlier.parts).items() ^ found.parts.items()
-        return CodeChanged(name, tuple(sorted({part for part, _ in changed})))
+        return CodeChanged(name, tuple(sorted({full_name(part, name) for part, _ in changed})))
 
     def finish(self, task: Task) -> None:
         """Have a node be done with the next commitment; its value may be used already."""
