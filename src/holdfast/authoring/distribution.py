@@ -2,16 +2,18 @@
 
 Never imports anything.
 
-State: the versions and file digests found, by name; both are read once per process.
+State: the versions found, by name and the module that is loaded, and the digests of files; each is read once per process.
 """
 
 from __future__ import annotations
 
 import sys
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from importlib import metadata
 from types import FunctionType, ModuleType
+
+from holdfast.authoring.source import Same
 
 _SUFFIXES = ("/site-packages/", "/dist-packages/")
 
@@ -51,7 +53,7 @@ def installed_part(name: str) -> tuple[str, str] | None:
     package = name.partition(".")[0]
     if package in sys.stdlib_module_names or package in ("holdfast", "", "__main__"):
         return None
-    return f"package {package}", _version(package)
+    return f"package {package}", _version(package, Same(sys.modules.get(package)))
 
 
 def compiled_part(name: str) -> tuple[str, str] | None:
@@ -67,14 +69,14 @@ def file_digest(path: str) -> str:
         return sha256(stream.read()).hexdigest()
 
 
-@cache
-def _version(package: str) -> str:
+@lru_cache(maxsize=4096)
+def _version(package: str, module: Same) -> str:
     for name in (package, *_distributions().get(package, ())) if not _has_metadata(package) else (package,):
         try:
             return metadata.version(name)
         except (metadata.PackageNotFoundError, ValueError):
             continue
-    version = getattr(sys.modules.get(package), "__version__", None)
+    version = getattr(module.item, "__version__", None)
     return version if isinstance(version, str) else "unknown version"
 
 
