@@ -22,7 +22,7 @@ from holdfast.storage.repair import repair
 from holdfast.storage.verify import verify
 from holdfast.storage.workdir import open_workdir
 
-FLIPS = 2_000 if os.environ.get("HOLDFAST_CRASH") == "long" else 60
+FLIPS = 10_000 if os.environ.get("HOLDFAST_CRASH") == "long" else 500
 
 
 @hf.operation(name="healthy.field", version="1")
