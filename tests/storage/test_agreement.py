@@ -79,7 +79,7 @@ class CatalogMachine(RuleBasedStateMachine):
             if isinstance(row, FailureRow):
                 self.failures[row.uid] = row
         self.failures = {uid: row for uid, row in self.failures.items() if uid not in self.nodes}
-        assert set(conflicts) == set(differing)
+        assert {conflict.call_key for conflict in conflicts} == set(differing)
 
     @rule()
     def reopen(self) -> None:

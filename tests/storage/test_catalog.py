@@ -14,7 +14,9 @@ import pytest
 
 from holdfast.errors import InvalidData, SessionClosed, StoreDamaged, StoreFailure, WorkingDirectoryError
 from holdfast.model.content import array_digest
+from holdfast.storage import database
 from holdfast.storage.catalog import Catalog
+from holdfast.storage.database import SCHEMA_VERSION
 from holdfast.storage.rows import (
     ArrayRow,
     CallRow,
@@ -159,7 +161,8 @@ def test_writing_twice_changes_nothing(catalog: Catalog) -> None:
 
 def test_the_first_result_of_a_call_stays_and_another_one_is_reported(catalog: Catalog) -> None:
     catalog.write([call(1, b"[1]"), call(2, b"[2]")])
-    assert catalog.write([call(1, b"[7]"), call(2, b"[2]"), call(3, b"[3]")]) == (digest(1),)
+    (conflict,) = catalog.write([call(1, b"[7]"), call(2, b"[2]"), call(3, b"[3]")])
+    assert conflict == (digest(1), call(1, b"[1]").digest, call(1, b"[7]").digest)
     assert catalog.find_calls([digest(1)])[digest(1)].text == b"[1]"
     assert count(catalog) == (0, 3, 0)
 
@@ -327,6 +330,22 @@ def test_any_name_of_a_directory_will_do(tmp_path: Path, name: str) -> None:
     assert os.listdir(tmp_path) == [name]
 
 
+# versions
+
+
+def test_a_catalog_of_the_first_version_is_brought_up_to_date(workdir: WorkDirectory) -> None:
+    tables = Path(database.__file__).with_name("catalog.sql").read_text()
+    connection = sqlite3.connect(workdir.catalog_path)
+    connection.executescript(f"{tables} PRAGMA application_id = {0x686F6C64}; PRAGMA user_version = 1;")
+    connection.close()
+    with pytest.raises(WorkingDirectoryError, match="older holdfast"):
+        Catalog.open(workdir, read_only=True)
+    with Catalog.open(workdir) as catalog:
+        catalog.write([node(1), call(1)])
+    with Catalog.open(workdir, read_only=True) as catalog:
+        assert catalog.find_nodes([node(1).uid]) == {node(1).uid: node(1)}
+
+
 # damage
 
 
@@ -334,7 +353,7 @@ def test_a_newer_catalog_is_refused_before_anything_is_written(workdir: WorkDire
     Catalog.open(workdir).close()
     with open(workdir.catalog_path, "r+b") as stream:
         stream.seek(60)
-        stream.write(struct.pack(">i", 2))
+        stream.write(struct.pack(">i", SCHEMA_VERSION + 1))
     before = workdir.catalog_path.read_bytes()
     for read_only in (True, False):
         with pytest.raises(WorkingDirectoryError, match="newer holdfast"):

@@ -16,7 +16,7 @@ from holdfast.model.content import array_digest, encode
 from holdfast.storage import commit as commit_module
 from holdfast.storage.catalog import Catalog
 from holdfast.storage.commit import GroupCommit
-from holdfast.storage.rows import ArrayRow, CallRow, NodeRow
+from holdfast.storage.rows import ArrayRow, CallRow, Conflict, NodeRow
 from holdfast.storage.store import open_array, read_text, stage, store_path, verify_store
 from holdfast.storage.workdir import WorkDirectory
 
@@ -49,7 +49,7 @@ class Recorder:
     def __init__(self) -> None:
         self.acknowledged: list[object] = []
         self.failures: list[Exception] = []
-        self.conflicts: list[bytes] = []
+        self.conflicts: list[Conflict] = []
 
     def note(self, name: object) -> Any:
         return lambda: self.acknowledged.append(name)
@@ -227,10 +227,10 @@ def test_another_result_of_the_same_call_is_told_before_it_is_acknowledged(
 ) -> None:
     commit.append([call(1, b"[1]")], [], recorder.note(1))
     commit.flush()
-    seen: list[list[bytes]] = []
+    seen: list[list[Conflict]] = []
     commit.append([call(1, b"[2]")], [], lambda: seen.append(list(recorder.conflicts)))
     commit.flush()
-    assert seen == [[digest(1)]]
+    assert seen == [[Conflict(digest(1), call(1, b"[1]").digest, call(1, b"[2]").digest)]]
 
 
 def test_a_store_that_is_missing_fails_its_group_and_leaves_no_row(

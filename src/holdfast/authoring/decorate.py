@@ -142,7 +142,7 @@ class Operation:
 
     def __getstate__(self) -> dict[str, object]:
         """Travel with the fingerprint that was taken here: a worker may lack the source, and has other namespaces."""
-        return {**self.__dict__, "_implementation": replace(self.implementation, bindings=())}
+        return {**self.__dict__, "_implementation": replace(self.implementation, bindings=(), sources={})}
 
     def _fingerprint(self) -> Implementation:
         if self.version is not None:

@@ -9,8 +9,9 @@ and never imports, what it lists.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
+from reprlib import Repr
 from typing import Any
 
 from holdfast.authoring.constant import is_code
@@ -19,6 +20,20 @@ from holdfast.authoring.naming import module_name
 from holdfast.authoring.reach import Binding, reach_of
 from holdfast.model.fingerprint import compact_json, data_text, operation_text, uid_of
 from holdfast.model.operation import IMPLEMENTATION
+
+SHOWN = Repr()
+SHOWN.maxstring = SHOWN.maxother = 200
+SHOWN.maxlist = SHOWN.maxtuple = SHOWN.maxset = SHOWN.maxfrozenset = SHOWN.maxdict = 20
+"""How constants are kept for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceText:
+    """What stands behind a digest among the parts, for people; it never identifies."""
+
+    place: str
+    """File and line; empty for a constant."""
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +48,8 @@ class Implementation:
     """What must hold for this to be true still."""
     strange: tuple[str, ...] = ()
     """What the function reaches and nobody can follow, in words."""
+    sources: dict[str, SourceText] = field(default_factory=dict)
+    """Text of functions, classes and constants, by digest."""
 
     def holds(self) -> bool:
         """Return whether every name that the code reads still stands for what it stood for."""
@@ -56,6 +73,7 @@ def implementation_of(function: Callable[..., Any], own_name: str) -> Implementa
     """
     home, root = _home_of(function), f":{own_name}"
     parts: dict[str, str] = {}
+    sources: dict[str, SourceText] = {}
     bindings: dict[tuple[int, str], Binding] = {}
     strange: dict[str, None] = {}
     seen: dict[int, object] = {}
@@ -71,7 +89,8 @@ def implementation_of(function: Callable[..., Any], own_name: str) -> Implementa
         bindings.update(reach.bindings)
         strange.update(dict.fromkeys(reach.strange))
         waiting.extend(reach.code)
-    return _made(parts, tuple(bindings.values()), tuple(strange))
+        sources.update(_texts_behind(item, reach))
+    return replace(_made(parts, tuple(bindings.values()), tuple(strange)), sources=sources)
 
 
 def _made(parts: dict[str, str], bindings: tuple[Binding, ...], strange: tuple[str, ...]) -> Implementation:
@@ -86,6 +105,12 @@ def _home_of(function: Any) -> str:
         if inner is None or not is_code(inner):
             return module_name(module_of(function))
         function = inner
+
+
+SHOWN = Repr()
+SHOWN.maxstring = SHOWN.maxother = 200
+SHOWN.maxlist = SHOWN.maxtuple = SHOWN.maxset = SHOWN.maxfrozenset = SHOWN.maxdict = 20
+"""How constants are kept for people."""
 
 
 def _name_of(label: str, home: str) -> str:

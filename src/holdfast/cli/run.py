@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +47,22 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command; return the exit status."""
     nodes = _nodes(arguments)
     with Session(arguments.work, engine=arguments.engine, workers=arguments.workers) as session:
+        for name, node in _targets(arguments, nodes):
+            session.name_target(name, node)
         with watch(session, show=not arguments.quiet):
             value = session.result(nodes)
         print(json.dumps(_plain(value), allow_nan=True) if arguments.json else _shown(value))
         sys.stdout.flush()
     return 0
+
+
+def _targets(arguments: argparse.Namespace, nodes: Any) -> Iterable[tuple[str, Any]]:
+    """Return under which names the nodes are to be found again."""
+    if not arguments.target.endswith(".json"):
+        return [(Path(arguments.target).name, nodes)]
+    document = Path(arguments.target).name
+    named = {arguments.name: nodes} if arguments.name else nodes
+    return [(f"{document}:{name}", node) for name, node in named.items()]
 
 
 def _nodes(arguments: argparse.Namespace) -> Any:

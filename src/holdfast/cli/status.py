@@ -54,6 +54,11 @@ def _lines(inventory: Inventory) -> list[str]:
         )
         progress = session["progress"]
         if session["alive"] and progress:
-            lines.append("          " + ", ".join(f"{label} {number}" for label, number in progress.items()))
+            lines.append("          " + ", ".join(_counted(progress)))
     lines += [f"  ! {row.operation} {row.member[:12]}…: {row.kind}: {row.reason}" for row in inventory.failures]
     return lines
+
+
+def _counted(progress: dict[str, Any]) -> list[str]:
+    counts = {**progress, **progress.get("reasons", {})}
+    return [f"{label} {number}" for label, number in counts.items() if label != "reasons"]

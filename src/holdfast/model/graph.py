@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from holdfast.errors import GraphError
-from holdfast.model.datatype import as_input
+from holdfast.model.datatype import DataNode, as_input
 from holdfast.model.fingerprint import Fingerprint, node_text, operation_text, uid_of
 from holdfast.model.listing import list_graph
 from holdfast.model.node import Node, free_placeholders
@@ -144,6 +144,25 @@ def reachable(output: Input, own: frozenset[Placeholder] | None = None) -> Itera
         yield source
         if isinstance(source, Node) and (own is None or not source.free.isdisjoint(own)):
             waiting.extend(references(source.inputs))
+
+
+def parts_of(node: Node) -> Iterator[Node | DataNode | Graph]:
+    """Yield what the record of a node refers to that has no result of its own: constants, bodies, and what bodies hold."""
+    seen: set[str] = set()
+    waiting = list(references(node.inputs))
+    while waiting:
+        reference = waiting.pop()
+        source = reference.source if isinstance(reference, Part) else reference
+        if source.uid in seen:
+            continue
+        seen.add(source.uid)
+        if isinstance(source, Graph):
+            waiting.extend(references(source.output))
+        elif isinstance(source, Node) and source.free:
+            waiting.extend(references(source.inputs))
+        elif not isinstance(source, DataNode):
+            continue
+        yield source
 
 
 def only_call(graph: Graph) -> tuple[Node, Mapping[str, Input]] | None:

@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from holdfast.errors import GraphError
+from holdfast.plugins import load_engine
 from holdfast.runtime.job import Job, Report
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 
 class Engine(Protocol):
@@ -43,3 +48,25 @@ class Engine(Protocol):
 def available_cores() -> int:
     """Return how many cores this process may use, which may be fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def make_engine(engine: str | Executor | Engine, workers: int | None) -> Engine:
+    """Return the engine that was named, or that wraps an executor of the user's.
+
+    Raises
+    ------
+    NotFound, MissingExtra, GraphError
+        There is none of that name, a package for it is missing, or it is something else.
+    """
+    if isinstance(engine, str):
+        kind = load_engine(engine)
+        made: Engine = kind() if engine == "in_process" else kind(workers=workers)
+        return made
+    if hasattr(engine, "slots"):
+        return engine  # type: ignore[return-value]
+    if not hasattr(engine, "submit"):
+        raise GraphError(
+            f"{engine!r} is no engine. Use 'in_process', 'threads', 'processes', or a concurrent.futures.Executor."
+        )
+    wrapped: Engine = load_engine("executor")(engine, slots=workers)
+    return wrapped

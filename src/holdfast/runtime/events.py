@@ -5,7 +5,7 @@ An event is sent only after what it tells is durable. Nothing here does anything
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,20 @@ class WorkerLost:
     reason: str
 
 
-Event = NodeStarted | NodeDone | NodeFailed | RoundDone | CodeChanged | WorkerLost
+@dataclass(frozen=True, slots=True)
+class ResultDiffers:
+    """A call that was made again gave another result than before; the first one stands."""
+
+    operation: str
+    """Empty if it is not known any more."""
+    call_key: str
+    stored: str
+    """Digest of the result that is kept."""
+    found: str
+    """Digest of the other one."""
+
+
+Event = NodeStarted | NodeDone | NodeFailed | RoundDone | CodeChanged | WorkerLost | ResultDiffers
 
 
 @dataclass(slots=True)
@@ -78,3 +91,5 @@ class Counts:
     failed: int = 0
     waiting: int = 0
     """Asked for, and neither finished nor failed yet."""
+    reasons: dict[str, int] = field(default_factory=dict)
+    """Calls that were made in this session, by why: `first run`, `new inputs`, `changed code`."""

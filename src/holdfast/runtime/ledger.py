@@ -3,19 +3,21 @@
 Whoever looks for the result of a call finds it here before the catalog knows it. A store is always named for publication before a row
 names it, so that an interruption in between leaves at worst a store that nobody names.
 
-State: the commitment that grows during a turn, the calls that are not durable, the implementations that were seen, and which
-operations are known to return nodes.
+State: the commitment that grows during a turn, the calls that are not durable, the implementations that were seen with why their
+operations run, the referents that were kept, the times of calls, and which operations are known to return nodes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
+from typing import Any
 
 from holdfast.errors import GraphError
 from holdfast.model.content import array_digests
 from holdfast.model.datatype import DataNode, File
 from holdfast.model.fingerprint import call_key, call_prefix, operation_text
+from holdfast.model.graph import parts_of
 from holdfast.model.node import Node
 from holdfast.model.operation import full_name
 from holdfast.model.reference import Input, Part, references
@@ -26,22 +28,46 @@ from holdfast.runtime.job import ArraySource, Finished, Stack
 from holdfast.runtime.task import Failure, Task
 from holdfast.storage.catalog import Catalog
 from holdfast.storage.commit import GroupCommit
-from holdfast.storage.rows import CallRow, FailureRow, ImplementationRow, NodeRow, RoundRow, Row
+from holdfast.storage.rows import (
+    CallRow,
+    FailureRow,
+    ImplementationRow,
+    NodeRow,
+    ReferentRow,
+    RoundRow,
+    Row,
+    SourceRow,
+    TimesRow,
+)
+
+REFERENT_LIMIT = 64 * 1024
+"""Characters of the longest constant that is kept for `explain`."""
+
+REFERENTS_SEEN = 100_000
+"""So many referents are remembered as kept; what was forgotten is written again, to no effect."""
 
 
 class Ledger:
     """What will be durable with the next commitments."""
 
     def __init__(
-        self, catalog: Catalog, contents: Contents, commit: GroupCommit, committed: Callable[[Commitment], None]
+        self,
+        catalog: Catalog,
+        contents: Contents,
+        commit: GroupCommit,
+        committed: Callable[[Commitment], None],
+        session: str,
     ) -> None:
         self._catalog = catalog
         self._contents = contents
         self._commit = commit
         self._committed = committed
+        self._session = session
         self._outgoing = Commitment()
         self._calls: dict[bytes, CallRow] = {}
-        self._implementations: set[tuple[str, str]] = set()
+        self._why: dict[tuple[str, str], str] = {}
+        self._referents: set[str] = set()
+        self._times: dict[str, tuple[int, float]] = {}
         self._generators: dict[bytes, bool] = {}
 
     def find_calls(self, keys: Sequence[bytes]) -> dict[bytes, CallRow]:
@@ -59,8 +85,10 @@ class Ledger:
         """Make rows durable together with, or after, everything that was computed before."""
         self._outgoing.rows.extend(rows)
 
-    def add_call(self, outcome: Finished, store: str) -> None:
+    def add_call(self, operation: str, outcome: Finished, store: str) -> None:
         """Make a finished call durable; `store` is the lasting name of its staged store, if it has one."""
+        calls, seconds = self._times.get(operation, (0, 0.0))
+        self._times[operation] = calls + 1, seconds + outcome.seconds
         if store:
             self._outgoing.staged.append((outcome.staged, store))
         row = call_row(outcome, bytes.fromhex(store) if store else None)
@@ -99,8 +127,9 @@ class Ledger:
     def add_node(self, task: Task, key: bytes) -> None:
         """Record that the result of a node is that of a call."""
         assert isinstance(task.node, Node)
-        record = task.node.fingerprint().compact_json()
-        self._outgoing.rows.append(NodeRow(bytes.fromhex(task.node.uid), key, task.node.name, record))
+        uid, record = bytes.fromhex(task.node.uid), task.node.fingerprint().compact_json()
+        self._outgoing.rows.append(NodeRow(uid, key, task.node.name, record, self._session, task.reused))
+        self._keep_referents(task.node)
 
     def add_constants(self, item: Input) -> None:
         """Make the data nodes of an input durable, so that their uid is enough to find them.
@@ -123,7 +152,7 @@ class Ledger:
             key = call_key(call_prefix(operation_text(node.datatype.scope), ()), text)
             self.add_value(text, places, key, node.uid)
             record = node.fingerprint().compact_json()
-            self._outgoing.rows.append(NodeRow(bytes.fromhex(node.uid), key, str(node.datatype), record))
+            self._outgoing.rows.append(NodeRow(bytes.fromhex(node.uid), key, str(node.datatype), record, self._session))
 
     def add_failure(self, uid: str, failure: Failure) -> None:
         """Record why a node has no result."""
@@ -133,17 +162,22 @@ class Ledger:
     def add_run(self, node: Node) -> CodeChanged | None:
         """Record the implementation of an operation that is about to run; return what is to be told if it has changed."""
         found, name = node.code.implementation, node.name
-        if (name, found.uid) in self._implementations:
+        if (name, found.uid) in self._why:
             return None
-        self._implementations.add((name, found.uid))
         earlier = self._catalog.latest_implementation(name)
+        is_known = earlier is not None and self._catalog.find_implementation(bytes.fromhex(found.uid)) is not None
+        self._why[name, found.uid] = "new inputs" if is_known else "first run" if earlier is None else "changed code"
         if earlier is not None and earlier.uid.hex() == found.uid:
             return None
-        self.add_rows([ImplementationRow(bytes.fromhex(found.uid), name, found.parts)])
+        self.add_rows(code_rows(name, found))
         if earlier is None:
             return None
         changed = dict(earlier.parts).items() ^ found.parts.items()
         return CodeChanged(name, tuple(sorted({full_name(part, name) for part, _ in changed})))
+
+    def why(self, node: Node) -> str:
+        """Return, in two words, why calls of an operation are made that was passed to `add_run`."""
+        return self._why[node.name, node.code.implementation.uid]
 
     def finish(self, task: Task) -> None:
         """Have a node be done with the next commitment; its value may be used already."""
@@ -172,6 +206,8 @@ class Ledger:
         outgoing = self._outgoing
         if outgoing.is_empty:
             return
+        outgoing.rows += [TimesRow(operation, *times) for operation, times in self._times.items()]
+        self._times = {}
         self._outgoing = Commitment()
         self._commit.append(outgoing.rows, outgoing.staged, lambda: self._committed(outgoing))
 
@@ -185,6 +221,17 @@ class Ledger:
             self._calls.pop(key, None)
         self._contents.release_arrays(commitment.arrays)
 
+    def _keep_referents(self, node: Node) -> None:
+        """Keep the constants and bodies that a record names, once each: `explain` compares them."""
+        if len(self._referents) > REFERENTS_SEEN:
+            self._referents.clear()
+        for found in parts_of(node):
+            if found.uid not in self._referents and not (
+                isinstance(found, DataNode) and len(found.data) > REFERENT_LIMIT
+            ):
+                self._referents.add(found.uid)
+                self._outgoing.rows.append(ReferentRow(bytes.fromhex(found.uid), found.fingerprint().compact_json()))
+
     def _unknown(self, text: bytes, places: Places) -> Places:
         """Return the places of those arrays of a text that have no row yet."""
         if not places:
@@ -194,6 +241,13 @@ class Ledger:
         wanted = [digest for digest in (*named, *stacked) if digest in places]
         known = self._catalog.find_arrays([bytes.fromhex(digest) for digest in wanted])
         return {digest: places[digest] for digest in wanted if bytes.fromhex(digest) not in known}
+
+
+def code_rows(operation: str, implementation: Any) -> list[Row]:
+    """Return the rows of an implementation and of the texts of its parts."""
+    uid, parts, sources = bytes.fromhex(implementation.uid), implementation.parts, implementation.sources
+    texts = [SourceRow(digest, source.place, source.text) for digest, source in sources.items()]
+    return [ImplementationRow(uid, operation, parts), *texts]
 
 
 def _generator_key(identity: bytes) -> bytes:

@@ -344,6 +344,8 @@ class Scheduler:
         changed = self.ledger.add_run(node)
         if changed is not None:
             self.tell(changed)
+        why = self.ledger.why(node)
+        self.counts.reasons[why] = self.counts.reasons.get(why, 0) + 1
         self.dispatcher.add(node.code, identity, call, places, consumer, index)
 
     def _advance_waits(self) -> None:
@@ -364,7 +366,8 @@ class Scheduler:
             return
         if isinstance(outcome, Finished):
             consumer, index = pending.consumers[0]
-            self.ledger.add_call(outcome, consumer.store_uid(index) if outcome.staged else "")
+            store = consumer.store_uid(index) if outcome.staged else ""
+            self.ledger.add_call(str(pending.operation.name), outcome, store)
         for consumer, index in pending.consumers:
             consumer.settled(index, outcome)
 

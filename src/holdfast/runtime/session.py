@@ -19,19 +19,20 @@ from queue import SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from holdfast.errors import GraphError, HoldfastError, OperationFailed, SessionClosed, StoreFailure
-from holdfast.model.binding import alone
-from holdfast.model.datatype import DataNode, as_input
+from holdfast.errors import HoldfastError, SessionClosed
+from holdfast.model.datatype import DataNode
+from holdfast.model.explanation import Explanation
 from holdfast.model.lifecycle import NodeState
 from holdfast.model.reference import Input, Reference, references
-from holdfast.plugins import load_engine
 from holdfast.runtime.audience import Audience
 from holdfast.runtime.contents import Contents
 from holdfast.runtime.dispatch import Dispatcher
-from holdfast.runtime.engine import Engine
+from holdfast.runtime.engine import Engine, make_engine
 from holdfast.runtime.events import Counts, Event, NodeDone, NodeFailed, NodeStarted, RoundDone
+from holdfast.runtime.explain import explain_task
 from holdfast.runtime.happening import Broken, Happening, Request, Stop
 from holdfast.runtime.ledger import Ledger
+from holdfast.runtime.request import operation_error, requested, target_rows
 from holdfast.runtime.rounds import Rounds, look
 from holdfast.runtime.scheduler import Scheduler
 from holdfast.runtime.task import Failure
@@ -95,7 +96,7 @@ class Session:
         workers: int | None = None,
         durability: Durability = "power",
     ) -> None:
-        self._engine = _make_engine(engine, workers)
+        self._engine = make_engine(engine, workers)
         self._workdir = open_workdir(working_directory)
         store_type = get_store_type(self._workdir)
         self.id = os.urandom(8).hex()
@@ -114,7 +115,7 @@ class Session:
             self._workdir, self._catalog, shares_memory=self._engine.shares_memory, store_type=store_type
         )
         self._audience = Audience()
-        ledger = Ledger(self._catalog, self._contents, self._commit, self._inbox.put)
+        ledger = Ledger(self._catalog, self._contents, self._commit, self._inbox.put, self.id)
         dispatcher = Dispatcher(
             self._engine, self._contents, str(self._workdir.path), self._inbox.put, self._audience.tell
         )
@@ -151,10 +152,10 @@ class Session:
         TimeoutError
             The time ran out.
         """
-        item = _requested(node)
+        item = requested(node)
         failures = self._run([item], timeout)
         if failures:
-            raise _error(failures[0])
+            raise operation_error(failures[0])
         with self._state:
             return self._contents.value_of(item)
 
@@ -166,10 +167,10 @@ class Session:
         OperationFailed
             An operation failed; the others have finished nevertheless, and are kept.
         """
-        items = [_requested(node) for node in nodes]
+        items = [requested(node) for node in nodes]
         failures = self._run(items, timeout)
         if failures:
-            raise _error(failures[0])
+            raise operation_error(failures[0])
         with self._state:
             self._contents.load(
                 [
@@ -186,11 +187,11 @@ class Session:
         from concurrent.futures import Future
 
         future: Future[Any] = Future()
-        item = _requested(node)
+        item = requested(node)
 
         def settled(failure: Failure | None) -> None:
             if failure is not None:
-                future.set_exception(_error(failure))
+                future.set_exception(operation_error(failure))
             else:
                 future.set_result(self._contents.value_of(item))
 
@@ -232,7 +233,39 @@ class Session:
         """
         with self._state:
             self._require_open()
-            return look(_requested(loop), self._contents, self._catalog, self._state)
+            return look(requested(loop), self._contents, self._catalog, self._state)
+
+    def explain(self, node: Reference | str) -> Explanation:
+        """Return why a node ran, was reused, waits or failed; also of one that this session has not been asked for.
+
+        Parameters
+        ----------
+        node : node, or str
+            Itself, its uid or the beginning of that, or a name given by `name_target`.
+
+        Raises
+        ------
+        NotFound
+            Nothing is known of it; says what there is.
+
+        Examples
+        --------
+        >>> import holdfast as hf, tempfile
+        >>> double = hf.operation(lambda x: 2 * x, name="demo.double")
+        >>> with hf.Session(tempfile.mkdtemp()) as session:
+        ...     value = session.result(double(21))
+        ...     session.explain(double(21)).reasons[0].cause
+        'first run'
+        """
+        self._commit.flush()
+        with self._state:
+            self._require_open()
+            return explain_task(self._catalog, self._scheduler.tasks, node)
+
+    def name_target(self, name: str, node: Any) -> None:
+        """Keep a name for a node, under which `explain` finds it; the parts of a mapping or list get names with a dot and their label."""
+        self._require_open()
+        self._commit.append(target_rows(name, requested(node)), (), _nothing)
 
     def subscribe(self, node: Reference | str) -> Iterator[Event]:
         """Return an iterator over what happens to a node; what already happened comes first, and its end ends the iterator."""
@@ -384,46 +417,3 @@ def stored_state(catalog: Catalog, uid: str) -> NodeState:
     if catalog.find_call_keys([key]):
         return NodeState.DONE
     return NodeState.FAILED if catalog.find_failures([key]) else NodeState.DECLARED
-
-
-def _make_engine(engine: str | Executor | Engine, workers: int | None) -> Engine:
-    if isinstance(engine, str):
-        kind = load_engine(engine)
-        made: Engine = kind() if engine == "in_process" else kind(workers=workers)
-        return made
-    if hasattr(engine, "slots"):
-        return engine  # type: ignore[return-value]
-    if not hasattr(engine, "submit"):
-        raise GraphError(
-            f"{engine!r} is no engine. Use 'in_process', 'threads', 'processes', or a concurrent.futures.Executor."
-        )
-    wrapped: Engine = load_engine("executor")(engine, slots=workers)
-    return wrapped
-
-
-def _requested(node: Any) -> Input:
-    """Return what is asked for as an input, and refuse what is still abstract."""
-    item = alone(as_input(node, "the request"))
-    for reference in references(item):
-        if reference.free:
-            names = ", ".join(sorted(hole.name for hole in reference.free))
-            raise GraphError(
-                f"{reference!r} is abstract: its placeholders {names} are not bound. Bind them before you ask for a result."
-            )
-    return item
-
-
-def _error(failure: Failure) -> Exception:
-    if failure.cause is not None:
-        return failure.cause
-    if failure.kind == "StoreFailure":
-        return StoreFailure(failure.reason)
-    others = f" (and {failure.others} more members of the ensemble failed)" if failure.others else ""
-    return OperationFailed(
-        operation=failure.operation,
-        node=failure.node,
-        arguments=failure.arguments,
-        kind=failure.kind,
-        reason=failure.reason + others,
-        traceback=failure.traceback,
-    )

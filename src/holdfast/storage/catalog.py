@@ -17,29 +17,38 @@ from typing import Any, TypeVar
 from holdfast.errors import InvalidData, StoreDamaged
 from holdfast.storage.database import Columns, Database, Durability, damage
 from holdfast.storage.rows import (
+    AcceptanceRow,
     ArrayRow,
     CallRow,
+    Conflict,
     FailureRow,
     ImplementationRow,
     NodeRow,
+    OvercomeRow,
+    ReferentRow,
     RoundRow,
     Row,
     SessionRow,
+    SourceRow,
     TargetRow,
+    TimesRow,
     Totals,
 )
 from holdfast.storage.seal import (
+    acceptance_columns,
     array_columns,
     call_columns,
     failure_columns,
     implementation_columns,
     node_columns,
+    read_acceptance,
     read_array,
     read_call,
     read_call_key,
     read_failure,
     read_implementation,
     read_node,
+    read_referent,
     read_round,
     read_session,
     read_target,
@@ -51,7 +60,7 @@ from holdfast.storage.workdir import WorkDirectory
 
 Found = TypeVar("Found")
 
-_NAMED = (NodeRow, FailureRow, ImplementationRow)
+_NAMED = (NodeRow, FailureRow, ImplementationRow, TimesRow, AcceptanceRow)
 
 _WALKS: dict[type[Row], tuple[str, Callable[[Columns], Row]]] = {
     NodeRow: ("walk_nodes", read_node),
@@ -170,6 +179,46 @@ class Catalog:
         """Return the code that an operation was last recorded with."""
         return _first(self._select("latest_implementation", (operation,), read_implementation))
 
+    def list_implementations(self, operation: str) -> list[ImplementationRow]:
+        """Return every code that an operation was recorded with, the latest first."""
+        return self._select("list_implementations", (operation,), read_implementation)
+
+    def earlier_nodes(self, operation: str, uid: bytes, limit: int) -> list[NodeRow]:
+        """Return nodes of an operation that were done before a node, the latest first; all, if that is not done."""
+        return self._select("earlier_nodes", (operation, uid, limit), read_node)
+
+    def first_node(self, call_key: bytes) -> NodeRow | None:
+        """Return the node whose call it was; one that reused it, if it was that of an ensemble's member."""
+        return _first(self._select("first_node", (call_key,), read_node))
+
+    def uids_between(self, first: bytes, last: bytes) -> list[bytes]:
+        """Return up to three uids of nodes that are done or failed."""
+        return [columns[0] for columns in self._select("uids_between", (first, last), tuple)]
+
+    def find_referents(self, uids: Sequence[bytes]) -> dict[bytes, ReferentRow]:
+        """Return those of the constants and parts of bodies that are known."""
+        return {row.uid: row for row in self._find("find_referents", uids, read_referent)}
+
+    def find_source(self, digest: str) -> SourceRow | None:
+        """Return the text behind a digest."""
+        return _first([SourceRow(digest, *columns) for columns in self._select("find_source", (digest,), tuple)])
+
+    def find_overcome(self, uid: bytes) -> list[OvercomeRow]:
+        """Return the failures of a node before it was done."""
+        return [OvercomeRow(*columns) for columns in self._select("find_overcome", (uid,), tuple)]
+
+    def find_times(self) -> dict[str, TimesRow]:
+        """Return how many calls of each operation were made, and how long they took together."""
+        return {columns[0]: TimesRow(*columns) for columns in self._select("find_times", (), tuple)}
+
+    def find_acceptances(self) -> list[AcceptanceRow]:
+        """Return every change of code that was accepted."""
+        return self._select("find_acceptances", (), read_acceptance)
+
+    def find_session(self, session: str) -> SessionRow | None:
+        """Return a session."""
+        return _first(self._select("find_session", (session,), read_session))
+
     def find_targets(self) -> list[TargetRow]:
         """Return all that was asked for by name."""
         return self._select("find_targets", (), read_target)
@@ -227,7 +276,7 @@ class Catalog:
 
     # writing
 
-    def write(self, rows: Iterable[Row], confirm: Callable[[], None] | None = None) -> tuple[bytes, ...]:
+    def write(self, rows: Iterable[Row], confirm: Callable[[], None] | None = None) -> tuple[Conflict, ...]:
         """Write rows in one transaction, and return when it is durable.
 
         A node, call, array or round that is known already stays as it is; a failure, target or session takes the place
@@ -241,8 +290,8 @@ class Catalog:
 
         Returns
         -------
-        tuple of bytes
-            The keys of calls that have another result already: their operation gave two results for one input.
+        tuple of Conflict
+            Calls that have another result already: their operation gave two results for one input.
 
         Raises
         ------
@@ -264,6 +313,14 @@ class Catalog:
             codes: list[ImplementationRow] = groups.get(ImplementationRow, [])
             columns = [implementation_columns(row, operations[row.operation]) for row in codes]
             self._database.change("add_implementation", columns)
+            self._insert("add_referent", groups.get(ReferentRow, []))
+            self._insert("add_source", groups.get(SourceRow, []))
+            times: list[TimesRow] = groups.get(TimesRow, [])
+            self._database.change("add_times", [(operations[row.operation], *row[1:]) for row in times])
+            accepted: list[AcceptanceRow] = groups.get(AcceptanceRow, [])
+            self._database.change(
+                "add_acceptance", [acceptance_columns(row, operations[row.operation]) for row in accepted]
+            )
             self._database.change("put_session", map(session_columns, groups.get(SessionRow, [])))
             self._database.change("put_target", map(target_columns, groups.get(TargetRow, [])))
         self._operations |= operations  # only now: a transaction that failed has given no ids
@@ -281,15 +338,19 @@ class Catalog:
         added = self._insert("add_node", [node_columns(row, operations[row.operation]) for row in rows])
         self._count("nodes", added)
         if rows and self._database.select("has_failures")[0][0]:
-            self._count("failures", -self._database.change("remove_failure", [(row.uid,) for row in rows]))
+            uids = [(row.uid,) for row in rows]
+            self._database.change("keep_failure", uids)
+            self._count("failures", -self._database.change("remove_failure", uids))
 
-    def _write_calls(self, rows: list[CallRow]) -> tuple[bytes, ...]:
+    def _write_calls(self, rows: list[CallRow]) -> tuple[Conflict, ...]:
         added = self._insert("add_call", map(call_columns, rows))
         self._count("calls", added)
         if added == len(rows):
             return ()
         known: dict[bytes, bytes] = dict(self._database.select_keys("find_digests", [row.call_key for row in rows]))
-        return tuple(row.call_key for row in rows if known[row.call_key] != row.digest)
+        return tuple(
+            Conflict(row.call_key, known[row.call_key], row.digest) for row in rows if known[row.call_key] != row.digest
+        )
 
     def _write_failures(self, rows: dict[bytes, FailureRow], operations: dict[str, int]) -> None:
         removed = self._database.change("remove_failure", [(uid,) for uid in rows])

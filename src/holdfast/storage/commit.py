@@ -18,7 +18,7 @@ from holdfast.storage.catalog import Catalog
 from holdfast.storage.checkpoint import remove_checkpoints, sweep_checkpoints
 from holdfast.storage.database import Durability
 from holdfast.storage.publish import StoredResult, publish_all
-from holdfast.storage.rows import ArrayRow, CallRow, NodeRow, Row
+from holdfast.storage.rows import ArrayRow, CallRow, Conflict, NodeRow, Row
 from holdfast.storage.workdir import WorkDirectory
 
 GROUP_ROWS = 5_000
@@ -57,8 +57,8 @@ class GroupCommit:
     on_failure : callable
         Called once, from the thread, with the error that ended it.
     on_conflict : callable, optional
-        Called from the thread, before the acknowledgement, with the keys of calls whose result differs from the one
-        that is committed already.
+        Called from the thread, before the acknowledgement, with the calls whose result differs from the one that is
+        committed already.
     confirm : callable, optional
         Called from the thread within each transaction; raises if the directory is not the session's any more.
     """
@@ -69,7 +69,7 @@ class GroupCommit:
         *,
         durability: Durability = "power",
         on_failure: Callable[[Exception], None],
-        on_conflict: Callable[[tuple[bytes, ...]], None] | None = None,
+        on_conflict: Callable[[tuple[Conflict, ...]], None] | None = None,
         confirm: Callable[[], None] | None = None,
     ) -> None:
         self._workdir = workdir

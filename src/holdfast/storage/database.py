@@ -1,7 +1,8 @@
 """Run the statements of `queries.sql` on the database of a working directory: the only file that runs SQL.
 
 One connection writes, that of the session that owns the directory; any number read. Statements stand by name in
-`queries.sql`, the tables in `catalog.sql`. Knows nothing of what the rows mean.
+`queries.sql`, the tables in `catalog.sql` and what came later in `catalog_2.sql`; who reads a
+catalog without that has `catalog_1.sql` in its place. Knows nothing of what the rows mean.
 
 SQLite before 3.51.3 (but 3.50.7 and 3.44.6) can lose a commit that resets the log while another connection begins a
 checkpoint ("WAL-reset bug", https://sqlite.org/wal.html#walresetbug). So nobody but the writing connection ever
@@ -25,13 +26,14 @@ from holdfast.storage.flush import flush_folder
 Durability = Literal["power", "process"]
 """What survives: a power cut, or only the end of the process. Neither ever tears what was written."""
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Kept as `PRAGMA user_version`; a database with a higher one is refused."""
 
 Columns = tuple[Any, ...]
 """The columns of one row, in the order of the statement in `queries.sql`."""
 
 _APPLICATION = 0x686F6C64  # "hold", kept as `PRAGMA application_id`
+_MARKS = f"PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {SCHEMA_VERSION};"
 _SYNCHRONOUS = {"power": "FULL", "process": "NORMAL"}
 _CACHE_KIB = 256 * 1024  # random keys at 10^6 rows: 20 000 rows/s with the default of 2 MiB, over 70 000 with this
 _LOG_PAGES = 16 * 1024  # 64 MiB of log between checkpoints
@@ -212,6 +214,8 @@ def _prepare(connection: sqlite3.Connection, path: Path, durability: Durability,
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     _check_version(version, path)
     if read_only:
+        if version == 1:
+            connection.executescript(_text("catalog_1.sql"))
         connection.execute("PRAGMA query_only = ON")
         if version == 0:
             raise damage(path, "it has tables and no version") if _has_tables(connection) else _nothing_yet(path)
@@ -228,13 +232,15 @@ def _prepare(connection: sqlite3.Connection, path: Path, durability: Durability,
         connection.execute(f"PRAGMA {pragma}")
     if version == 0:
         _create(connection, path)
+    elif version == 1:
+        connection.executescript(f"BEGIN IMMEDIATE; {_text('catalog_2.sql')} {_MARKS} COMMIT;")
 
 
 def _create(connection: sqlite3.Connection, path: Path) -> None:
     if _has_tables(connection):
         raise StoreDamaged(f"{path} is a database, but not of holdfast. Use another directory.")
-    marks = f"PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {SCHEMA_VERSION};"
-    connection.executescript(f"BEGIN IMMEDIATE; {_text('catalog.sql')} {marks} COMMIT;")
+    tables = _text("catalog.sql") + _text("catalog_2.sql")
+    connection.executescript(f"BEGIN IMMEDIATE; {tables} {_MARKS} COMMIT;")
 
 
 def _has_tables(connection: sqlite3.Connection) -> bool:

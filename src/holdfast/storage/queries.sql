@@ -2,16 +2,52 @@
 -- ON CONFLICT and not OR IGNORE, which would drop a row with a missing member without a word.
 
 -- name: find_nodes
-SELECT uid, call_key, name, record, key_seal, record_seal
+SELECT uid, call_key, name, record, session, reused, key_seal, record_seal
 FROM nodes JOIN operations ON operations.id = nodes.operation WHERE uid IN ($keys)
 
 -- name: list_nodes
-SELECT uid, call_key, name, record, key_seal, record_seal
+SELECT uid, call_key, name, record, session, reused, key_seal, record_seal
 FROM nodes JOIN operations ON operations.id = nodes.operation ORDER BY nodes.rowid DESC LIMIT ?
 
 -- name: find_prefix
-SELECT uid, call_key, name, record, key_seal, record_seal
+SELECT uid, call_key, name, record, session, reused, key_seal, record_seal
 FROM nodes JOIN operations ON operations.id = nodes.operation WHERE uid BETWEEN ? AND ? ORDER BY uid LIMIT ?
+
+-- name: earlier_nodes
+SELECT nodes.uid, call_key, name, record, session, reused, key_seal, record_seal
+FROM nodes JOIN operations ON operations.id = nodes.operation
+WHERE name = ?1 AND nodes.rowid < coalesce((SELECT rowid FROM nodes WHERE uid = ?2), 9223372036854775807)
+ORDER BY nodes.rowid DESC LIMIT ?3
+
+-- name: first_node
+SELECT nodes.uid, call_key, name, record, session, reused, key_seal, record_seal
+FROM nodes JOIN operations ON operations.id = nodes.operation WHERE call_key = ? ORDER BY reused, nodes.rowid LIMIT 1
+
+-- name: uids_between
+SELECT uid FROM nodes WHERE uid BETWEEN ?1 AND ?2 UNION SELECT uid FROM failures WHERE uid BETWEEN ?1 AND ?2 LIMIT 3
+
+-- name: find_referents
+SELECT uid, record FROM referents WHERE uid IN ($keys)
+
+-- name: find_source
+SELECT place, text FROM sources WHERE digest = ?
+
+-- name: find_overcome
+SELECT uid, kind, reason, at FROM overcome WHERE uid = ? ORDER BY rowid
+
+-- name: find_times
+SELECT name, calls, seconds FROM times JOIN operations ON operations.id = times.operation
+
+-- name: find_acceptances
+SELECT name, earlier, later, who, at, why, seal
+FROM acceptances JOIN operations ON operations.id = acceptances.operation ORDER BY acceptances.rowid
+
+-- name: list_implementations
+SELECT uid, name, data, first_seen, seal
+FROM operations JOIN implementations ON operations.id = implementations.operation WHERE name = ? ORDER BY turn DESC
+
+-- name: find_session
+SELECT id, owner, engine, started, ended, progress FROM sessions WHERE id = ?
 
 -- name: find_call_keys
 SELECT uid, call_key, key_seal FROM nodes WHERE uid IN ($keys)
@@ -73,7 +109,7 @@ BEGIN
 COMMIT
 
 -- name: walk_nodes
-SELECT nodes.rowid, uid, call_key, name, record, key_seal, record_seal
+SELECT nodes.rowid, uid, call_key, name, record, session, reused, key_seal, record_seal
 FROM nodes LEFT JOIN operations ON operations.id = nodes.operation WHERE nodes.rowid > ? ORDER BY nodes.rowid
 
 -- name: walk_calls
@@ -112,7 +148,24 @@ INSERT INTO operations (name) VALUES (?) ON CONFLICT DO NOTHING
 SELECT id FROM operations WHERE name = ?
 
 -- name: add_node
-INSERT INTO nodes (uid, call_key, operation, record, key_seal, record_seal) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+INSERT INTO nodes (uid, call_key, operation, record, session, reused, key_seal, record_seal)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+
+-- name: add_referent
+INSERT INTO referents (uid, record) VALUES (?, ?) ON CONFLICT DO NOTHING
+
+-- name: add_source
+INSERT INTO sources (digest, place, text) VALUES (?, ?, ?) ON CONFLICT DO NOTHING
+
+-- name: add_times
+INSERT INTO times (operation, calls, seconds) VALUES (?, ?, ?)
+ON CONFLICT (operation) DO UPDATE SET calls = calls + excluded.calls, seconds = seconds + excluded.seconds
+
+-- name: add_acceptance
+INSERT INTO acceptances (operation, earlier, later, who, at, why, seal) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+
+-- name: keep_failure
+INSERT INTO overcome (uid, kind, reason, at) SELECT uid, kind, reason, at FROM failures WHERE uid = ?
 
 -- name: add_call
 INSERT INTO calls (call_key, digest, text, store, seconds, seal) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING

@@ -18,6 +18,10 @@ class NodeRow(NamedTuple):
     call_key: bytes
     operation: str
     record: str
+    session: str = ""
+    """Id of the session in which it became done."""
+    reused: bool = False
+    """Whether the call had been made before."""
 
 
 class CallRow(NamedTuple):
@@ -79,6 +83,50 @@ class ImplementationRow(NamedTuple):
     first_seen: str = ""
 
 
+class ReferentRow(NamedTuple):
+    """Something that records refer to and that is no node with a result: a constant, or a part of a body."""
+
+    uid: bytes
+    record: str
+
+
+class SourceRow(NamedTuple):
+    """The text behind a digest in the parts of an implementation; for people."""
+
+    digest: str
+    place: str
+    """File and line; of a value, empty."""
+    text: str
+
+
+class TimesRow(NamedTuple):
+    """Calls of an operation that were made, in addition to what is known."""
+
+    operation: str
+    calls: int
+    seconds: float
+
+
+class AcceptanceRow(NamedTuple):
+    """A change of code that does not matter: results of the earlier implementation stand under the later."""
+
+    operation: str
+    earlier: bytes
+    later: bytes
+    who: str
+    at: str
+    why: str
+
+
+class OvercomeRow(NamedTuple):
+    """A failure of a node that is done since."""
+
+    uid: bytes
+    kind: str
+    reason: str
+    at: str
+
+
 class TargetRow(NamedTuple):
     """A result that was asked for by name."""
 
@@ -100,7 +148,20 @@ class SessionRow(NamedTuple):
     """JSON."""
 
 
-Row = NodeRow | CallRow | ArrayRow | RoundRow | FailureRow | ImplementationRow | TargetRow | SessionRow
+Row = (
+    NodeRow | CallRow | ArrayRow | RoundRow | FailureRow | ImplementationRow | ReferentRow | SourceRow | TimesRow
+    | AcceptanceRow | TargetRow | SessionRow
+)  # fmt: skip
+
+
+class Conflict(NamedTuple):
+    """A call that gave two results for one input; the first one stands."""
+
+    call_key: bytes
+    stored: bytes
+    """Digest of the result that is kept."""
+    found: bytes
+    """Digest of the other one."""
 
 
 class Totals(NamedTuple):

@@ -13,16 +13,18 @@ from zlib import crc32
 
 from holdfast.errors import InvalidData
 from holdfast.model.content import layout_bytes
-from holdfast.model.fingerprint import compact_json
+from holdfast.model.fingerprint import compact_json, uid_of
 from holdfast.storage.database import Columns
 from holdfast.storage.format import check_layout
 from holdfast.storage.metadata import FILE_NAME
 from holdfast.storage.rows import (
+    AcceptanceRow,
     ArrayRow,
     CallRow,
     FailureRow,
     ImplementationRow,
     NodeRow,
+    ReferentRow,
     RoundRow,
     SessionRow,
     TargetRow,
@@ -33,15 +35,15 @@ from holdfast.storage.workdir import now
 def node_columns(row: NodeRow, operation: int) -> Columns:
     """Return the columns of a node."""
     seals = crc32(row.uid + row.call_key), crc32(f"{row.operation}\n{row.record}".encode())
-    return row.uid, row.call_key, operation, row.record, *seals
+    return row.uid, row.call_key, operation, row.record, row.session, int(row.reused), *seals
 
 
 def read_node(columns: Columns) -> NodeRow:
     """Return a node from its columns."""
-    uid, key, operation, record, key_seal, record_seal = columns
+    uid, key, operation, record, session, reused, key_seal, record_seal = columns
     if crc32(uid + key) != key_seal or crc32(f"{operation}\n{record}".encode()) != record_seal:
         raise _broken("node", uid)
-    return NodeRow(uid, key, operation, record)
+    return NodeRow(uid, key, operation, record, session, bool(reused))
 
 
 def read_call_key(columns: Columns) -> tuple[bytes, bytes]:
@@ -128,6 +130,30 @@ def read_target(columns: Columns) -> TargetRow:
     return TargetRow(name, uid, asked)
 
 
+def read_referent(columns: Columns) -> ReferentRow:
+    """Return a referent from its columns; its uid is its seal."""
+    uid, record = columns
+    if uid_of(record) != bytes(uid).hex():
+        raise _broken("referent", uid)
+    return ReferentRow(uid, record)
+
+
+def acceptance_columns(row: AcceptanceRow, operation: int) -> Columns:
+    """Return the columns of an acceptance."""
+    at = row.at or now()
+    seal = _seal_acceptance(row.operation, row.earlier, row.later)
+    return operation, row.earlier, row.later, row.who, at, row.why, seal
+
+
+def read_acceptance(columns: Columns) -> AcceptanceRow:
+    """Return an acceptance from its columns."""
+    *members, seal = columns
+    row = AcceptanceRow(*members)
+    if _seal_acceptance(row.operation, row.earlier, row.later) != seal:
+        raise _broken("acceptance", row.later)
+    return row
+
+
 def failure_columns(row: FailureRow, operation: int) -> Columns:
     """Return the columns of a failure; for people, and not sealed."""
     return row.uid, operation, row.member, row.kind, row.reason, row.traceback, row.arguments, row.at or now()
@@ -152,6 +178,10 @@ def _seal_array(
     digest: bytes, dtype: str, shape: str, store: bytes | None, file: str | None, members: bytes | None
 ) -> int:
     return crc32(members or b"", crc32(digest + f"{dtype}{shape}{file}".encode() + (store or b"")))
+
+
+def _seal_acceptance(operation: str, earlier: bytes, later: bytes) -> int:
+    return crc32(earlier + later + operation.encode())
 
 
 def _broken(what: str, key: bytes) -> InvalidData:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import Protocol, TextIO
 
-from holdfast.runtime.events import CodeChanged, Counts, Event, NodeFailed, RoundDone, WorkerLost
+from holdfast.runtime.events import CodeChanged, Counts, Event, NodeFailed, ResultDiffers, RoundDone, WorkerLost
 
 LIVE_SECONDS = 0.2
 LINES_SECONDS = 10.0
@@ -60,6 +60,9 @@ def describe(event: Event) -> str | None:
         return f"{event.operation} runs again: its code has changed ({', '.join(event.parts)})"
     if isinstance(event, WorkerLost):
         return f"{event.operation}: a worker was lost ({event.reason}); its work is done again"
+    if isinstance(event, ResultDiffers):
+        what = f"{event.operation or 'a call'} {event.call_key[:8]} gave another result than before"
+        return f"{what}: {event.found[:16]}… instead of {event.stored[:16]}…, which is kept"
     if isinstance(event, RoundDone):
         return f"{event.operation} {event.uid[:8]}: round {event.number} done"
     if isinstance(event, NodeFailed):
@@ -76,7 +79,8 @@ def summary(counts: Counts, seconds: float) -> str:
     parts += [f"{rate:.1f}/s"] if counts.done else []
     if counts.waiting and rate:
         parts.append(f"{_duration(counts.waiting / rate)} left")
-    return ", ".join(parts)
+    why = ", ".join(f"{number} {reason}" for reason, number in list(counts.reasons.items()))
+    return ", ".join(parts) + (f"; made for: {why}" if why else "")
 
 
 def _duration(seconds: float) -> str:

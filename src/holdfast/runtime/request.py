@@ -1,0 +1,56 @@
+"""Say what may be asked for, under which names it is found again, and which error tells that it failed. Does nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from holdfast.errors import GraphError, OperationFailed, StoreFailure
+from holdfast.model.binding import alone
+from holdfast.model.datatype import as_input
+from holdfast.model.reference import Input, Reference, references
+from holdfast.runtime.task import Failure
+from holdfast.storage.rows import TargetRow
+
+
+def requested(node: Any) -> Input:
+    """Return what is asked for as an input, and refuse what is still abstract."""
+    item = alone(as_input(node, "the request"))
+    for reference in references(item):
+        if reference.free:
+            names = ", ".join(sorted(hole.name for hole in reference.free))
+            raise GraphError(
+                f"{reference!r} is abstract: its placeholders {names} are not bound. Bind them before you ask for a result."
+            )
+    return item
+
+
+def target_rows(name: str, item: Input) -> list[TargetRow]:
+    """Return the names of a request; the parts of a mapping or list have names of their own, with a dot and their label."""
+    rows: list[TargetRow] = []
+    waiting = [(name, item)]
+    while waiting:
+        label, found = waiting.pop()
+        if isinstance(found, Reference):
+            rows.append(TargetRow(label, bytes.fromhex(found.uid)))
+        else:
+            members = found.items() if isinstance(found, Mapping) else enumerate(found)
+            waiting += [(f"{label}.{key}", member) for key, member in members]
+    return rows
+
+
+def operation_error(failure: Failure) -> Exception:
+    """Return what to raise for a failure."""
+    if failure.cause is not None:
+        return failure.cause
+    if failure.kind == "StoreFailure":
+        return StoreFailure(failure.reason)
+    others = f" (and {failure.others} more members of the ensemble failed)" if failure.others else ""
+    return OperationFailed(
+        operation=failure.operation,
+        node=failure.node,
+        arguments=failure.arguments,
+        kind=failure.kind,
+        reason=failure.reason + others,
+        traceback=failure.traceback,
+    )

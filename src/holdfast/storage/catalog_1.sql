@@ -1,0 +1,10 @@
+-- What a catalog of version 1 lacks, for those who only read it: temporary, and empty. A temporary name goes before one of the file.
+
+CREATE TEMP VIEW nodes AS
+SELECT rowid AS rowid, uid, call_key, operation, record, key_seal, record_seal, '' AS session, 0 AS reused FROM main.nodes;
+
+CREATE TEMP TABLE referents (uid BLOB, record TEXT);
+CREATE TEMP TABLE sources (digest TEXT, place TEXT, text TEXT);
+CREATE TEMP TABLE overcome (uid BLOB, kind TEXT, reason TEXT, at TEXT);
+CREATE TEMP TABLE times (operation INTEGER, calls INTEGER, seconds REAL);
+CREATE TEMP TABLE acceptances (operation INTEGER, earlier BLOB, later BLOB, who TEXT, at TEXT, why TEXT, seal INTEGER);
