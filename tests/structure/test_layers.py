@@ -33,14 +33,14 @@ MAY_IMPORT = {
 
 ORDER = {
     "model": "content checkpoint shape fingerprint operation reference placeholder record datatype typecheck declared layout "
-    "node listing graph control binding carried document workgraph lifecycle comparison explanation",
+    "node listing graph control binding carried document workgraph lifecycle comparison explanation plan",
     "authoring": "annotation naming source reading distribution imported constant reach implementation "
     "recorded decorate axes resolve trace flow loop",
     "storage": "flush workdir ownership confine format selection metadata store generation checkpoint publish datastore database rows "
     "seal catalog commit inventory summary entry verify repair userfile",
     "runtime": "events audience job engine code worker recent contents task commitment happening ledger dispatch "
-    "nodecall follow rounds gathering ensemble reduction iteration counted branch expansion "
-    "generated scheduler explain request session builder context",
+    "nodecall follow rounds gathering members ensemble reduction iteration counted branch expansion "
+    "generated scheduler explain request plan session builder context",
 }
 
 OPTIONAL = {"numpy", "cloudpickle", "rich", "distributed", "dask", "h5py", "pyarrow"}

@@ -107,10 +107,27 @@ def _home_of(function: Any) -> str:
         function = inner
 
 
-SHOWN = Repr()
-SHOWN.maxstring = SHOWN.maxother = 200
-SHOWN.maxlist = SHOWN.maxtuple = SHOWN.maxset = SHOWN.maxfrozenset = SHOWN.maxdict = 20
-"""How constants are kept for people."""
+def _texts_behind(item: object, reach: Reach) -> dict[str, SourceText]:
+    """Return what people want to see of a reached thing, whose own digest comes first, and of the constants that it reads."""
+    texts: dict[str, SourceText] = {}
+    if reach.parts and isinstance(item, (FunctionType, type)) and (own := _text_of(item)) is not None:
+        texts[reach.parts[0][1]] = own
+    digests = {label.replace(":", ".").rpartition(".")[2]: digest for label, digest in reach.parts}
+    for binding in reach.bindings.values():
+        if binding.name in digests and not is_code(binding.value):
+            texts.setdefault(digests[binding.name], SourceText("", SHOWN.repr(binding.value)))
+    return texts
+
+
+def _text_of(item: FunctionType | type) -> SourceText | None:
+    """Return the source of a function or class; None if it cannot be read."""
+    try:
+        if isinstance(item, FunctionType):
+            place = f"{item.__code__.co_filename}:{item.__code__.co_firstlineno}"
+            return SourceText(place, function_source(item.__code__).text)
+        return SourceText(getattr(sys.modules.get(item.__module__), "__file__", None) or "", class_source(item).text)
+    except UnstableCode:
+        return None
 
 
 def _name_of(label: str, home: str) -> str:

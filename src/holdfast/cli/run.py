@@ -12,6 +12,7 @@ from typing import Any
 from holdfast.cli.document import load_targets
 from holdfast.cli.script import find_nodes, load_script, split_target
 from holdfast.errors import NotFound
+from holdfast.runtime.plan import plan_in
 from holdfast.runtime.session import Session
 from holdfast.views.progress import watch
 
@@ -39,13 +40,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--workers", type=_positive, metavar="N", help="jobs at once (default: as many as there are cores)"
     )
-    parser.add_argument("--json", action="store_true", help="print the value as JSON")
+    parser.add_argument("--json", action="store_true", help="print the value, or what would run, as JSON")
+    parser.add_argument(
+        "--dry", action="store_true", help="say what would run, how many, why and for how long; run and write nothing"
+    )
     parser.add_argument("--quiet", action="store_true", help="show no progress")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; return the exit status."""
     nodes = _nodes(arguments)
+    if arguments.dry:
+        found = plan_in(arguments.work, nodes)
+        print(json.dumps(found.to_json(), indent=2) if arguments.json else found)
+        return 0
     with Session(arguments.work, engine=arguments.engine, workers=arguments.workers) as session:
         for name, node in _targets(arguments, nodes):
             session.name_target(name, node)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from holdfast.model.control import COND, FORI_LOOP, GATHER, MAP, REDUCE, SCAN, WHILE_LOOP
-from holdfast.model.fingerprint import uid_of
+from holdfast.model.fingerprint import call_key, call_prefix, operation_text, uid_of
 from holdfast.model.graph import Graph
 from holdfast.model.node import Node
 from holdfast.model.reference import Input, write_input
@@ -62,3 +62,8 @@ def named(node: Node) -> tuple[str, ...]:
         f"{label}:{item.uid if isinstance(item, Graph) else uid_of(write_input(item))}"
         for label, item in others.items()
     )
+
+
+def node_key(node: Node, arguments: bytes) -> bytes:
+    """Return the call key of a node whose needed inputs have these contents."""
+    return call_key(call_prefix(operation_text(node.scope), node.depends + named(node)), arguments)

@@ -107,8 +107,7 @@ class Ledger:
         """Return the document of the nodes that a call returned, if it did; operations that never do cost one look each."""
         if identity not in self._generators:
             self._generators[identity] = self._catalog.find_round(_generator_key(identity), 0) is not None
-        row = self._catalog.find_round(_expansion_key(key), 0) if self._generators[identity] else None
-        return None if row is None else row.state
+        return read_expansion(self._catalog, key) if self._generators[identity] else None
 
     def add_arrays(self, arrays: Mapping[str, ArraySource]) -> None:
         """Remember where arrays are until the catalog knows them."""
@@ -248,6 +247,12 @@ def code_rows(operation: str, implementation: Any) -> list[Row]:
     uid, parts, sources = bytes.fromhex(implementation.uid), implementation.parts, implementation.sources
     texts = [SourceRow(digest, source.place, source.text) for digest, source in sources.items()]
     return [ImplementationRow(uid, operation, parts), *texts]
+
+
+def read_expansion(catalog: Catalog, key: bytes) -> str | None:
+    """Return the document of the nodes that a call returned, if it did."""
+    row = catalog.find_round(_expansion_key(key), 0)
+    return None if row is None else row.state
 
 
 def _generator_key(identity: bytes) -> bytes:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
 from holdfast.errors import GraphError, HoldfastError, SessionClosed
-from holdfast.model.fingerprint import call_key, call_prefix, operation_text
+from holdfast.model.fingerprint import call_prefix, operation_text
 from holdfast.model.lifecycle import NodeState
 from holdfast.model.node import CommittedNode, Node
 from holdfast.model.reference import Input, Part, Reference, references
@@ -24,7 +24,7 @@ from holdfast.runtime.contents import Contents, Places
 from holdfast.runtime.dispatch import Consumer, Dispatcher, Pending
 from holdfast.runtime.ensemble import EnsembleRun
 from holdfast.runtime.events import Counts, Event, NodeDone, NodeFailed, NodeStarted
-from holdfast.runtime.expansion import RUNS, named, needed
+from holdfast.runtime.expansion import RUNS, needed, node_key
 from holdfast.runtime.generated import GeneratedNodes
 from holdfast.runtime.happening import Broken, Happening, Request
 from holdfast.runtime.job import Call, Expanded, Finished, Job, Report, Settled
@@ -300,7 +300,7 @@ class Scheduler:
             self.counts.failed += task.is_call
             self.fail(task, failure)
             return None
-        task.key = call_key(call_prefix(operation_text(node.scope), node.depends + named(node)), task.arguments)
+        task.key = node_key(node, task.arguments)
         return places
 
     def _reuse_call(self, task: Task, row: CallRow) -> None:

@@ -23,6 +23,7 @@ from holdfast.errors import HoldfastError, SessionClosed
 from holdfast.model.datatype import DataNode
 from holdfast.model.explanation import Explanation
 from holdfast.model.lifecycle import NodeState
+from holdfast.model.plan import Plan
 from holdfast.model.reference import Input, Reference, references
 from holdfast.runtime.audience import Audience
 from holdfast.runtime.contents import Contents
@@ -32,6 +33,7 @@ from holdfast.runtime.events import Counts, Event, NodeDone, NodeFailed, NodeSta
 from holdfast.runtime.explain import explain_task
 from holdfast.runtime.happening import Broken, Happening, Request, Stop
 from holdfast.runtime.ledger import Ledger
+from holdfast.runtime.plan import plan
 from holdfast.runtime.request import operation_error, requested, target_rows
 from holdfast.runtime.rounds import Rounds, look
 from holdfast.runtime.scheduler import Scheduler
@@ -266,6 +268,29 @@ class Session:
         """Keep a name for a node, under which `explain` finds it; the parts of a mapping or list get names with a dot and their label."""
         self._require_open()
         self._commit.append(target_rows(name, requested(node)), (), _nothing)
+
+    def plan(self, node: Any) -> Plan:
+        """Return what asking for a node would run, how many calls, why, and how long they took in the past; runs nothing.
+
+        Parameters
+        ----------
+        node : node, part of a node, or list or dictionary of these
+
+        Examples
+        --------
+        >>> import holdfast as hf, tempfile
+        >>> double = hf.operation(lambda x: 2 * x, name="demo.double")
+        >>> with hf.Session(tempfile.mkdtemp()) as session:
+        ...     print(session.plan(double(21)))
+        1 call would be made; how long that takes is not known
+          demo.double: 1 call (first run 1), no times known
+          reused: 0
+        """
+        item = requested(node)
+        self._require_open()
+        self._commit.flush()  # what is finished is looked up in the catalog
+        with self._state:
+            return plan(self._workdir, self._catalog, [item])
 
     def subscribe(self, node: Reference | str) -> Iterator[Event]:
         """Return an iterator over what happens to a node; what already happened comes first, and its end ends the iterator."""

@@ -109,6 +109,11 @@ class Catalog:
         """
         return cls(Database.open(workdir.catalog_path, durability, read_only=read_only))
 
+    @classmethod
+    def nothing(cls, workdir: WorkDirectory) -> Catalog:
+        """Return the catalog of a directory in which nothing has run; in memory only."""
+        return cls(Database.nothing(workdir.catalog_path))
+
     def close(self) -> None:
         """Close the connection; the last one to close moves the log into the database."""
         self._database.close()

@@ -74,6 +74,13 @@ class Database:
             flush_folder(path.parent)
         return cls(connection, path)
 
+    @classmethod
+    def nothing(cls, path: Path) -> Database:
+        """Return an empty database in memory, in the place of one that nobody has made yet."""
+        connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        _create(connection, path)
+        return cls(connection, path)
+
     def close(self) -> None:
         """Close the connection; if it is the last one and may write, it moves the log into the database."""
         with _translated(self.path):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from holdfast.storage.catalog import Catalog
 from holdfast.storage.ownership import is_alive, read_owner
 from holdfast.storage.rows import FailureRow
-from holdfast.storage.workdir import open_workdir
+from holdfast.storage.workdir import WorkDirectory, open_workdir
 
 FAILURES_SHOWN = 20
 
@@ -57,3 +58,21 @@ def take_inventory(working_directory: str | os.PathLike[str]) -> Inventory:
             "ended": row.ended, "alive": alive, "progress": json.loads(row.progress),
         }  # fmt: skip
     return Inventory(str(workdir.path), totals.nodes, totals.calls, totals.failures, session, failures)
+
+
+def open_to_look(working_directory: str | os.PathLike[str]) -> tuple[WorkDirectory, Catalog]:
+    """Open a working directory and its catalog to read, also beside a live session; one that is not made yet is empty.
+
+    Raises
+    ------
+    WorkingDirectoryError
+        It is something else.
+    """
+    place = Path(os.path.abspath(working_directory))
+    if not place.exists() or (place.is_dir() and not os.listdir(place)):
+        workdir = WorkDirectory(place)
+        return workdir, Catalog.nothing(workdir)
+    workdir = open_workdir(place, create=False)
+    if not workdir.catalog_path.exists():
+        return workdir, Catalog.nothing(workdir)
+    return workdir, Catalog.open(workdir, read_only=True)
