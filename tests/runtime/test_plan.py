@@ -107,6 +107,17 @@ def test_what_only_a_run_can_tell_is_said(opened: hf.Session) -> None:
     assert branch.unknown == ("which branch holdfast.cond takes",)
 
 
+def test_what_would_fail_before_it_runs_is_said(opened: hf.Session) -> None:
+    pair = hf.operation(lambda x: [x, x], name="demo.pair")(1)
+    opened.result(pair)
+    total = hf.operation(lambda values: sum(values), name="demo.total")
+    found = opened.plan(total(hf.map(add, a=pair, b=[1, 2, 3])))
+    assert (found.calls, found.depending) == (0, 1)
+    assert "would fail: hf.map runs over inputs of unequal widths" in found.unknown[0]
+    absent = opened.plan(add(pair["label"]))
+    assert "would fail" in absent.unknown[0]
+
+
 def test_a_call_that_returned_nodes_is_not_counted_again(opened: hf.Session) -> None:
     with pytest.raises(hf.OperationFailed):
         opened.result(several_failing(0))

@@ -118,8 +118,7 @@ class _Planner:
             try:
                 ready.append((node, node_key(node, self._contents.text_of(needed(node), {}))))
             except (HoldfastError, OSError) as error:
-                self._pending.add(node.uid)
-                self._unknown[f"{node.name} {node.uid[:12]} would fail: {error}"] += 1
+                self._refuse(node, error)
         found = self._catalog.find_calls([key for _, key in ready])
         for node, key in ready:
             if key in found:
@@ -128,7 +127,15 @@ class _Planner:
             elif node.code is not None:
                 self._call(node, node, [key])
             else:
-                self._expand(node)
+                try:
+                    self._expand(node)
+                except (HoldfastError, OSError) as error:
+                    self._refuse(node, error)
+
+    def _refuse(self, node: Node, error: Exception) -> None:
+        """Note a node that would fail before anything of it ran."""
+        self._pending.add(node.uid)
+        self._unknown[f"{node.name} {node.uid[:12]} would fail: {error}"] += 1
 
     def _wait(self, node: Node) -> None:
         """Count a node that depends on what is not there yet."""
