@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import linecache
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -153,30 +154,22 @@ def test_the_third_of_a_chain_is_compared_with_the_third(load: Load, tmp_path: P
     assert causes(explanation) == [("code", "step", False), ("code", "step", True), ("code", "step", True)]
 
 
-def test_a_changed_package_is_told_by_both_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = tmp_path / "lib" / "site-packages"
-    package.mkdir(parents=True)
-    (package / "acme_tools.py").write_text("__version__ = '1.0'\ndef f(x): return x\n")
+def test_a_changed_package_is_told_by_both_versions(tmp_path: Path) -> None:
+    packages = tmp_path / "site-packages"
+    metadata = packages / "acme-1.0.dist-info" / "METADATA"
+    metadata.parent.mkdir(parents=True)
+    (packages / "acme.py").write_text("def f(x):\n    return x\n")
     (tmp_path / "user_study.py").write_text(
-        "import holdfast as hf, acme_tools\n@hf.operation\ndef use(x: int) -> int:\n    return acme_tools.f(x)\n"
+        "import sys\nsys.path.insert(0, 'site-packages')\nimport acme\nimport holdfast as hf\n\n"
+        "@hf.operation(name='user.use')\ndef use(x: int) -> int:\n    return acme.f(x)\n\n"
+        "with hf.Session('work') as session:\n    session.result(use(1))\n    print(*session.explain(use(1)).reasons)\n"
     )
-    monkeypatch.syspath_prepend(str(package))
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr("sysconfig.get_path", lambda name, *_: str(package))
-    from holdfast.authoring import implementation
-
-    clear = getattr(implementation, "_installation_folders", None)
-    if clear is not None:
-        clear.cache_clear()
     for version in ("1.0", "2.0"):
-        for name in ("acme_tools", "user_study"):
-            sys.modules.pop(name, None)
-        (package / "acme_tools.py").write_text(f"__version__ = '{version}'\ndef f(x): return x + 0\n")
-        explanation = ask(tmp_path / "work", importlib.import_module("user_study").use(1))
-    if clear is not None:
-        clear.cache_clear()
-    reason = only(explanation)
-    assert (reason.cause, reason.old, reason.new) == ("package", "1.0", "2.0")
+        metadata.write_text(f"Metadata-Version: 2.1\nName: acme\nVersion: {version}\n")
+        command = [sys.executable, "user_study.py"]
+        ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
+    assert "cause='package'" in ended.stdout
+    assert "old='1.0', new='2.0'" in ended.stdout
 
 
 def test_a_node_that_failed_says_so_and_remembers_it_when_it_is_done(tmp_path: Path) -> None:

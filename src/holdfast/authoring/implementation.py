@@ -4,20 +4,26 @@ The implementation lists, by qualified name, a digest of everything of the user'
 helpers, classes, decorators, globals, defaults and closures, across modules; installed packages count by name and version. What
 belongs to the function's own module is listed under a name that begins with a dot, so that a module may move as a whole. Never runs,
 and never imports, what it lists.
+
+State: the texts of the functions and classes met lately.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import lru_cache, partial
 from reprlib import Repr
+from types import FunctionType
 from typing import Any
 
 from holdfast.authoring.constant import is_code
 from holdfast.authoring.distribution import module_of
 from holdfast.authoring.naming import module_name
-from holdfast.authoring.reach import Binding, reach_of
+from holdfast.authoring.reach import Binding, Reach, reach_of
+from holdfast.authoring.source import Same, class_source, function_source
+from holdfast.errors import UnstableCode
 from holdfast.model.fingerprint import compact_json, data_text, operation_text, uid_of
 from holdfast.model.operation import IMPLEMENTATION
 
@@ -110,17 +116,20 @@ def _home_of(function: Any) -> str:
 def _texts_behind(item: object, reach: Reach) -> dict[str, SourceText]:
     """Return what people want to see of a reached thing, whose own digest comes first, and of the constants that it reads."""
     texts: dict[str, SourceText] = {}
-    if reach.parts and isinstance(item, (FunctionType, type)) and (own := _text_of(item)) is not None:
+    if reach.parts and isinstance(item, (FunctionType, type)) and (own := _text_of(Same(item))) is not None:
         texts[reach.parts[0][1]] = own
-    digests = {label.replace(":", ".").rpartition(".")[2]: digest for label, digest in reach.parts}
-    for binding in reach.bindings.values():
-        if binding.name in digests and not is_code(binding.value):
+    constants = [binding for binding in reach.bindings.values() if not is_code(binding.value)]
+    digests = {label.replace(":", ".").rpartition(".")[2]: digest for label, digest in reach.parts} if constants else {}
+    for binding in constants:
+        if binding.name in digests:
             texts.setdefault(digests[binding.name], SourceText("", SHOWN.repr(binding.value)))
     return texts
 
 
-def _text_of(item: FunctionType | type) -> SourceText | None:
+@lru_cache(maxsize=1 << 14)
+def _text_of(same: Same) -> SourceText | None:
     """Return the source of a function or class; None if it cannot be read."""
+    item: Any = same.item
     try:
         if isinstance(item, FunctionType):
             place = f"{item.__code__.co_filename}:{item.__code__.co_firstlineno}"
