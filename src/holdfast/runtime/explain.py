@@ -26,6 +26,7 @@ from holdfast.model.explanation import Cause, Explanation, Outcome, Reason
 from holdfast.model.graph import GRAPH, parts_of, reachable
 from holdfast.model.lifecycle import NodeState
 from holdfast.model.node import Node
+from holdfast.model.operation import full_name
 from holdfast.model.reference import Reference, parse_reference
 from holdfast.runtime.task import Failure, Task
 from holdfast.storage.catalog import Catalog
@@ -300,7 +301,7 @@ class _Inquiry:
         """Yield what differs in two records themselves."""
         operation, upstream = ".".join(new["operation"]), uid != explained
         if new["depends"] != old["depends"]:
-            for cause, text, change, place, diff in self._code_changes(new["depends"], old["depends"]):
+            for cause, text, change, place, diff in self._code_changes(new["depends"], old["depends"], operation):
                 yield Reason(cause, text, operation, uid, upstream, change.path, change.old, change.new, place, diff)
         for change in changed_inputs(new, old):
             for cause, text, found in self._input_changes(change):
@@ -328,7 +329,9 @@ class _Inquiry:
             text = f"its input {change.path!r} is {_named(new, change.new)} and was {_named(old, change.old)}"
             yield "input", text, change
 
-    def _code_changes(self, new: list[str], old: list[str]) -> Iterator[tuple[Cause, str, Change, str, str]]:
+    def _code_changes(
+        self, new: list[str], old: list[str], operation: str
+    ) -> Iterator[tuple[Cause, str, Change, str, str]]:
         """Yield what changed in the code: cause, sentence, part, place and diff."""
         rows = [self.catalog.find_implementation(bytes.fromhex(found[0])) if found else None for found in (new, old)]
         if rows[0] is None or rows[1] is None:
@@ -341,13 +344,13 @@ class _Inquiry:
                 text = f"{change.path} changed from {change.old or 'nothing'} to {change.new or 'nothing'}"
                 yield "package", text, change, "", ""
             else:
-                yield self._part_change(change)
+                yield self._part_change(change, operation)
 
-    def _part_change(self, change: Change) -> tuple[Cause, str, Change, str, str]:
+    def _part_change(self, change: Change, operation: str) -> tuple[Cause, str, Change, str, str]:
         sources = [self.catalog.find_source(digest) if digest else None for digest in (change.old, change.new)]
         place = next((source.place for source in reversed(sources) if source is not None and source.place), "")
         verb = "is new" if change.old is None else "is gone" if change.new is None else "changed"
-        text = f"its code changed: {change.path} {verb}" + (f", in {place}" if place else "")
+        text = f"its code changed: {full_name(change.path, operation)} {verb}" + (f", in {place}" if place else "")
         before, after = (source.text if source else "" for source in sources)
         return "code", text, change, place, unified(before, after) if change.old and change.new else ""
 
