@@ -26,7 +26,7 @@ test: $(VENV)/.examples $(VENV)/.test
 crash: $(VENV)/.examples $(VENV)/.test
 	HOLDFAST_CRASH=long $(BIN)/python -m pytest -m crash
 
-check: $(VENV)/.check
+check: $(VENV)/.check $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

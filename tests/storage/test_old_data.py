@@ -11,6 +11,7 @@ import numpy
 import pytest
 
 import holdfast as hf
+from holdfast.storage.repair import repair
 from holdfast.storage.verify import verify
 
 PLACE = Path(__file__).parents[1] / "old_data"
@@ -37,3 +38,12 @@ def test_a_directory_of_an_earlier_format_gives_the_same_values_and_runs_nothing
     numpy.testing.assert_equal(values["parts"].pop("array"), numpy.array([[1.0, 2.0], [3.0, 4.0]]))
     assert values["parts"] == {"text": "ä", "nothing": None, "bytes": b"\0\1"}
     assert verify(work).findings == []
+
+
+@pytest.mark.parametrize("version", [1])
+def test_a_repair_loses_nothing_of_an_earlier_format(tmp_path: Path, version: int) -> None:
+    work = Path(shutil.copytree(PLACE / f"format_{version}", tmp_path / "work"))
+    assert repair(work).findings == []
+    with hf.Session(work, engine="in_process") as session:
+        session.result(load_targets())
+        assert session.counts.done == 0

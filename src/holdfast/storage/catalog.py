@@ -71,6 +71,11 @@ _WALKS: dict[type[Row], tuple[str, Callable[[Columns], Row]]] = {
     SessionRow: ("walk_sessions", read_session),
     ImplementationRow: ("walk_implementations", read_implementation),
     TargetRow: ("walk_targets", read_target),
+    ReferentRow: ("walk_referents", read_referent),
+    AcceptanceRow: ("walk_acceptances", read_acceptance),
+    SourceRow: ("walk_sources", lambda columns: SourceRow(*columns)),
+    OvercomeRow: ("walk_overcome", lambda columns: OvercomeRow(*columns)),
+    TimesRow: ("walk_times", lambda columns: TimesRow(*columns)),
 }
 
 
@@ -319,6 +324,7 @@ class Catalog:
             columns = [implementation_columns(row, operations[row.operation]) for row in codes]
             self._database.change("add_implementation", columns)
             self._insert("add_referent", groups.get(ReferentRow, []))
+            self._database.change("add_overcome", groups.get(OvercomeRow, []))
             self._insert("add_source", groups.get(SourceRow, []))
             times: list[TimesRow] = groups.get(TimesRow, [])
             self._database.change("add_times", [(operations[row.operation], *row[1:]) for row in times])

@@ -114,7 +114,10 @@ class Database:
                         yield columns[1:]
                     return
                 except sqlite3.DatabaseError as error:
-                    yield damage(self.path, error)
+                    reason = _explain(self.path, error)
+                    if not isinstance(reason, StoreDamaged):  # a disk that refuses, or a database that is busy
+                        raise reason from error
+                    yield reason
                     position, step = position + step, step * 2
         finally:
             self._connection.text_factory = str

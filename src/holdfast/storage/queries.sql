@@ -128,6 +128,24 @@ SELECT rowid, id, owner, engine, started, ended, progress FROM sessions WHERE ro
 -- name: walk_targets
 SELECT rowid, name, uid, asked, seal FROM targets WHERE rowid > ? ORDER BY rowid
 
+-- name: walk_referents
+SELECT rowid, uid, record FROM referents WHERE rowid > ? ORDER BY rowid
+
+-- name: walk_sources
+SELECT rowid, digest, place, text FROM sources WHERE rowid > ? ORDER BY rowid
+
+-- name: walk_overcome
+SELECT rowid, uid, kind, reason, at FROM overcome WHERE rowid > ? ORDER BY rowid
+
+-- name: walk_times
+SELECT times.rowid, name, calls, seconds
+FROM times JOIN operations ON operations.id = times.operation WHERE times.rowid > ? ORDER BY times.rowid
+
+-- name: walk_acceptances
+SELECT acceptances.rowid, name, earlier, later, who, at, why, seal
+FROM acceptances JOIN operations ON operations.id = acceptances.operation
+WHERE acceptances.rowid > ? ORDER BY acceptances.rowid
+
 -- Whole from 0, and nothing from any other place: their order is not that of their row ids.
 
 -- name: walk_rounds
@@ -163,6 +181,9 @@ ON CONFLICT (operation) DO UPDATE SET calls = calls + excluded.calls, seconds = 
 
 -- name: add_acceptance
 INSERT INTO acceptances (operation, earlier, later, who, at, why, seal) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+
+-- name: add_overcome
+INSERT INTO overcome (uid, kind, reason, at) VALUES (?, ?, ?, ?)
 
 -- name: keep_failure
 INSERT INTO overcome (uid, kind, reason, at) SELECT uid, kind, reason, at FROM failures WHERE uid = ?

@@ -17,29 +17,16 @@ from holdfast.storage.catalog import Catalog
 from holdfast.storage.confine import make_folder
 from holdfast.storage.flush import flush_folder
 from holdfast.storage.ownership import Ownership, current_owner
-from holdfast.storage.rows import (
-    ArrayRow,
-    CallRow,
-    FailureRow,
-    ImplementationRow,
-    NodeRow,
-    RoundRow,
-    Row,
-    SessionRow,
-    TargetRow,
-)
+from holdfast.storage.rows import ArrayRow, CallRow, NodeRow, RoundRow, Row, SessionRow
 from holdfast.storage.store import new_name, writing
-from holdfast.storage.verify import Verification, Verifier
+from holdfast.storage.verify import OTHERS, Verification, Verifier
 from holdfast.storage.workdir import WorkDirectory, open_workdir
 
 DAMAGED = "damaged"
 """Folder of what was taken out; may be removed by hand."""
 
 _ROWS_AT_ONCE = 10_000
-_KINDS: tuple[type[Row], ...] = (
-    *(ArrayRow, CallRow, NodeRow, RoundRow, FailureRow),
-    *(ImplementationRow, SessionRow, TargetRow),
-)
+_KINDS: tuple[type[Row], ...] = (ArrayRow, CallRow, NodeRow, RoundRow, *OTHERS)
 
 
 def repair(working_directory: str | os.PathLike[str]) -> Verification:
@@ -57,6 +44,7 @@ def repair(working_directory: str | os.PathLike[str]) -> Verification:
     workdir = open_workdir(open_workdir(working_directory, create=False).path)
     ownership = Ownership.acquire(workdir, current_owner("repair"))
     try:
+        _bring_up_to_date(workdir)
         verifier = Verifier(workdir)
         found = verifier.run()
         if found.findings:
@@ -69,17 +57,22 @@ def repair(working_directory: str | os.PathLike[str]) -> Verification:
         ownership.release()
 
 
+def _bring_up_to_date(workdir: WorkDirectory) -> None:
+    """Move the log into the database, if that can be done; a catalog of an older holdfast is brought to this version."""
+    path = workdir.catalog_path
+    if path.exists() and path.stat().st_size:
+        with suppress(StoreDamaged):
+            Catalog.open(workdir).close()
+
+
 def _replace_catalog(workdir: WorkDirectory, verifier: Verifier) -> None:
-    # The log of the old catalog must never be taken for that of the new one: it is moved into its database, if that can be done, and
-    # is gone before the new one is there.
-    with suppress(StoreDamaged):
-        Catalog.open(workdir).close()
     scratch = workdir.tmp / new_name()
     os.mkdir(scratch)
     with Catalog.open(WorkDirectory(scratch)) as written:
         whole = _whole_rows(workdir, verifier)
         while rows := list(islice(whole, _ROWS_AT_ONCE)):
             written.write(rows)
+    # The log of the old catalog must never be taken for that of the new one: it is gone before the new one is there.
     for ending in ("-wal", "-shm", "-journal"):
         _set_aside(workdir, workdir.catalog_path.with_name(workdir.catalog_path.name + ending))
     with suppress(OSError):  # a file system without hard links keeps no copy
@@ -109,15 +102,16 @@ def _is_whole(row: Row, verifier: Verifier) -> bool:
         return row.uid in verifier.nodes
     if isinstance(row, RoundRow):
         return (row.loop_key, row.number) in verifier.rounds
-    return not isinstance(row, (FailureRow, SessionRow)) or _is_text(row)
+    return _can_be_written(row)
 
 
-def _is_text(row: FailureRow | SessionRow) -> bool:
-    """Return whether a row without a seal can be written again."""
-    with suppress(TypeError, UnicodeEncodeError):
-        "".join(member for member in row if not isinstance(member, bytes) and member is not None).encode()
-        return None not in row or isinstance(row, SessionRow)
-    return False
+def _can_be_written(row: Row) -> bool:
+    """Return whether a row, which may have no seal, is one that the tables take."""
+    try:
+        "".join(member for member in row if isinstance(member, str)).encode()
+    except UnicodeEncodeError:
+        return False
+    return None not in row or isinstance(row, SessionRow)
 
 
 def _set_aside(workdir: WorkDirectory, place: Path) -> None:

@@ -150,7 +150,7 @@ class SessionRow(NamedTuple):
 
 Row = (
     NodeRow | CallRow | ArrayRow | RoundRow | FailureRow | ImplementationRow | ReferentRow | SourceRow | TimesRow
-    | AcceptanceRow | TargetRow | SessionRow
+    | AcceptanceRow | OvercomeRow | TargetRow | SessionRow
 )  # fmt: skip
 
 

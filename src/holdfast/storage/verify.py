@@ -22,18 +22,29 @@ from holdfast.storage.confine import open_within
 from holdfast.storage.generation import read_generation
 from holdfast.storage.metadata import Metadata
 from holdfast.storage.rows import (
+    AcceptanceRow,
     ArrayRow,
     CallRow,
     FailureRow,
     ImplementationRow,
     NodeRow,
+    OvercomeRow,
+    ReferentRow,
     RoundRow,
     Row,
     SessionRow,
+    SourceRow,
     TargetRow,
+    TimesRow,
 )
 from holdfast.storage.store import read_text, store_path, verify_store
 from holdfast.storage.workdir import WorkDirectory, open_workdir
+
+OTHERS: tuple[type[Row], ...] = (
+    *(FailureRow, OvercomeRow, ImplementationRow, AcceptanceRow),
+    *(ReferentRow, SourceRow, TimesRow, SessionRow, TargetRow),
+)
+"""Kinds of rows that no result depends on."""
 
 _UID = re.compile(r'"([0-9a-f]{64})', re.ASCII)
 _FILE_TOKEN = re.compile(rb'"\$file":\["([0-9a-f]{64})"')
@@ -133,7 +144,7 @@ class Verifier:
             if isinstance(row, NodeRow):
                 self._check_node(row)
         self._check_rounds(row for row in self._walk(catalog, RoundRow) if isinstance(row, RoundRow))
-        for kind in (FailureRow, SessionRow, ImplementationRow, TargetRow):
+        for kind in OTHERS:
             for _ in self._walk(catalog, kind):
                 pass
         for line in catalog.check_integrity():
