@@ -248,7 +248,7 @@ def test_the_fingerprint_of_code_is_frozen_and_the_same_in_every_minor_version(
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "hf_golden.py").write_text(GOLDEN)
     operation = hf.operation(importlib.import_module("hf_golden").target)
-    assert operation.implementation.uid == "19515bc076534b450875cd19115537b01a73df41d4ab7f66bfa18314e9629500"
+    assert operation.implementation.uid == "a3f5dfc8eafbabba8dfb159eb0101c458558bd4de78d25f3efb2aed80ac9b972"
 
 
 def test_an_edited_file_counts_when_it_is_loaded_and_not_before(

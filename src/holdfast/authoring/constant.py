@@ -10,7 +10,7 @@ import copyreg
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import partial
+from functools import cached_property, partial
 from hashlib import sha256
 from types import BuiltinFunctionType, FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any
@@ -20,7 +20,18 @@ from holdfast.errors import UnsupportedValue
 from holdfast.model.content import encode
 
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, type(Ellipsis), type(NotImplemented), range, slice)
-_CODE = (FunctionType, BuiltinFunctionType, MethodType, ModuleType, type, partial, property, staticmethod, classmethod)
+_CODE = (
+    FunctionType,
+    BuiltinFunctionType,
+    MethodType,
+    ModuleType,
+    type,
+    partial,
+    property,
+    staticmethod,
+    classmethod,
+    cached_property,
+)
 _NO_MATTER = ("_thread.lock", "_thread.RLock", "_abc._abc_data")
 """Types of which a value holds nothing that a result could depend on."""
 
@@ -66,7 +77,7 @@ def describe_constant(value: object, name: str) -> Description:
 
 def is_code(item: object) -> bool:
     """Return whether a thing counts by its code and not by its value."""
-    if isinstance(item, _CODE) or is_operation(item):
+    if isinstance(item, _CODE) or is_operation(item) or type(item).__name__ == "cython_function_or_method":
         return True
     return not isinstance(item, _PLAIN) and isinstance(getattr(item, "__wrapped__", None), _CODE)
 
@@ -81,7 +92,9 @@ def is_changeable(value: object) -> bool:
     if isinstance(value, _PLAIN) or is_code(value):
         return False
     return (
-        isinstance(value, (list, dict, set, bytearray)) or hasattr(value, "dtype") or not is_installed(module_of(value))
+        isinstance(value, (list, dict, set, bytearray, MappingProxyType))
+        or hasattr(value, "dtype")
+        or not is_installed(module_of(value))
     )
 
 
@@ -170,8 +183,10 @@ def _reduced(value: object, name: str, walk: _Walk) -> str:
         walk.strange.append(f"{name}, a {kind}")
         return ""
     if isinstance(found, str):
+        if not found.replace(".", "").isidentifier():  # a name under which nobody finds it, as of numpy.frompyfunc
+            walk.strange.append(f"{name}, a {kind}")
         return found
-    parts = [list(part) if hasattr(part, "__next__") else part for part in found]
+    parts = [list(part) if hasattr(type(part), "__next__") else part for part in found]
     return _listed(parts, name, walk)
 
 

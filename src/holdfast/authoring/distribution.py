@@ -48,6 +48,22 @@ def is_installed_path(path: str) -> bool:
     return plain.startswith((*_installation_folders(), "<frozen")) or any(suffix in plain for suffix in _SUFFIXES)
 
 
+def installed_name(item: object) -> str:
+    """Return package and name of a module, function or class of Python's or of a distribution; empty for anything else.
+
+    The modules within a package and the compiled twin of a module of Python's are left out: they differ between versions.
+    """
+    module = module_of(item)
+    if not is_installed(module) or module.partition(".")[0] == "holdfast":
+        return ""
+    if isinstance(item, ModuleType):
+        return module
+    if module == "_thread":  # a lock is a function's or a class's work, by the version of Python
+        return "thread"
+    name = getattr(item, "__qualname__", None)
+    return f"{module.partition('.')[0].removeprefix('_')}.{name}" if isinstance(name, str) else ""
+
+
 def installed_part(name: str) -> tuple[str, str] | None:
     """Return name and version under which a module's distribution counts; None for Python itself and for holdfast."""
     package = name.partition(".")[0]

@@ -11,7 +11,7 @@ import ast
 import linecache
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.machinery import ModuleSpec, PathFinder
@@ -20,6 +20,8 @@ from holdfast.authoring.distribution import file_digest, installed_part, is_inst
 from holdfast.authoring.naming import module_name
 from holdfast.authoring.reading import Chain, chains_of
 from holdfast.authoring.source import Same, cut, source_digest
+
+_DEFINITION = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 Place = tuple[str, Chain]
 """A module, and what is read of it."""
@@ -159,14 +161,42 @@ def _bindings_of(lines: Same, module: str, is_package: bool) -> _Module:
     imports: dict[str, Place] = {}
     is_open = False
     for node in tree.body:
-        inner = dict(_imports_in(node, package))
-        statement = _Statement(_whole(text, node), frozenset(chains_of(node)), tuple(inner.items()))
-        is_definition = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+        statement = _statement(node, text, package)
+        inner = dict(statement.imports)
+        is_definition = isinstance(node, _DEFINITION)
         is_open = is_open or (not is_definition and "*" in inner)
         imports.update({} if is_definition else inner)
         for name in _names_bound(node):
             bound[name].append(statement)
+    for name, statements in _written_by_calls(tree, text, package, bound):
+        bound[name] += [each for each in statements if each not in bound[name]]
     return _Module(dict(bound), imports, is_open)
+
+
+def _written_by_calls(
+    tree: ast.Module, text: list[str], package: str, bound: Mapping[str, list[_Statement]]
+) -> list[tuple[str, list[_Statement]]]:
+    """Return what a call at the top, or a decorator, may write to: a table that a function of the module names.
+
+    So a registry counts with everything that is registered in it.
+    """
+    tables = {name for node in tree.body if not isinstance(node, _DEFINITION) for name in _names_bound(node)}
+    writers = {
+        node.name: {chain[0] for chain in chains_of(node)} & tables
+        for node in tree.body
+        if isinstance(node, _DEFINITION)
+    }
+    found: list[tuple[str, list[_Statement]]] = []
+    for node in tree.body:
+        callers = node.decorator_list if isinstance(node, _DEFINITION) else [node]
+        heads = {chain[0] for caller in callers for chain in chains_of(caller)}
+        for name in sorted(set().union(*(writers.get(head, set()) for head in heads))):
+            found.append((name, [_statement(node, text, package)]))
+    return found
+
+
+def _statement(node: ast.stmt, text: list[str], package: str) -> _Statement:
+    return _Statement(_whole(text, node), frozenset(chains_of(node)), tuple(dict(_imports_in(node, package)).items()))
 
 
 def _whole(lines: list[str], node: ast.stmt) -> str:
@@ -175,14 +205,16 @@ def _whole(lines: list[str], node: ast.stmt) -> str:
 
 
 def _names_bound(node: ast.stmt) -> set[str]:
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+    if isinstance(node, _DEFINITION):
         return {node.name}
     names = {item.id for item in ast.walk(node) if isinstance(item, ast.Name) and isinstance(item.ctx, ast.Store)}
     names |= {item.name for item in ast.walk(node) if isinstance(item, (ast.FunctionDef, ast.ClassDef))}
     names |= {name for name, _ in _imports_in(node, "")}
-    if isinstance(node, (ast.Assign, ast.AugAssign, ast.Expr)):  # TABLE["a"] = 1, TABLE.update(...)
-        names |= {chain[0] for chain in chains_of(getattr(node, "target", node)) if isinstance(node, ast.Expr)}
-        names |= {chain[0] for target in getattr(node, "targets", ()) for chain in chains_of(target)}
+    for item in ast.walk(node):  # TABLE["a"] = 1, TABLE.update(...), also within a loop or a branch
+        targets = (
+            [item.value] if isinstance(item, ast.Expr) else getattr(item, "targets", [getattr(item, "target", None)])
+        )
+        names |= {chain[0] for target in targets if target is not None for chain in chains_of(target)}
     return names
 
 

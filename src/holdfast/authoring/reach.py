@@ -12,16 +12,19 @@ import ast
 import builtins
 import linecache
 import sys
+import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from hashlib import sha256
-from types import FunctionType, MethodType, ModuleType
+from inspect import cleandoc, unwrap
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from holdfast.authoring.constant import describe_constant, is_changeable, is_code, is_operation
-from holdfast.authoring.distribution import compiled_part, installed_part, is_installed, module_of
+from holdfast.authoring.distribution import compiled_part, installed_name, installed_part, is_installed, module_of
 from holdfast.authoring.imported import parts_of_import
+from holdfast.authoring.member import is_of_python
 from holdfast.authoring.naming import module_name
 from holdfast.authoring.reading import Chain, Reading, chains_of, reading_of
 from holdfast.authoring.source import Same, Source, class_source, code_digest, function_source, source_digest
@@ -29,6 +32,8 @@ from holdfast.errors import UnstableCode
 
 _DYNAMIC = {("eval",), ("exec",), ("__import__",), ("globals",), ("importlib", "import_module"), ("import_module",)}
 """What reaches code by a name that is only known when it runs."""
+
+_NO_TEXT = "no source"
 
 Reached = list[tuple[str, object]]
 
@@ -81,6 +86,7 @@ class Reach:
         for label, item in reached:
             if is_code(item):
                 self.code.append((label, item))
+                self.parts += [(label, name)] if (name := installed_name(item)) else []
                 continue
             found = describe_constant(item, label.replace(":", ".", 1))
             self.parts.append((label, found.digest))
@@ -121,7 +127,7 @@ def reach_of(label: str, item: object, *, keep_label: bool = False) -> Reach:
     """
     if isinstance(item, (FunctionType, type)):
         qualname = item.__qualname__ if isinstance(item, type) else item.__code__.co_qualname
-        if keep_label or "<" in qualname:
+        if keep_label or "<" in qualname or _is_homeless(item):
             return _listed(label, item)
         return _listed_once(f"{module_name(module_of(item))}:{qualname}", item)
     reach = Reach()
@@ -136,8 +142,17 @@ def reach_of(label: str, item: object, *, keep_label: bool = False) -> Reach:
             reach.parts += parts_of_import(item.__name__, ()).items()
     else:
         _is_users(item, reach)
+        kept = [(name, each) for name, each in getattr(item, "__dict__", {}).items() if is_code(each)]
+        reach.code += [(f"{label}.{name}", each) for name, each in kept if not _is_foreign(each)]
         _list_wrapped(label, item, reach)
     return reach
+
+
+def _is_homeless(item: FunctionType | type) -> bool:
+    """Return whether a thing was made by `exec` without a module's name, or by a module of Python's for the user."""
+    if isinstance(item, FunctionType):
+        return item.__globals__.get("__name__") is None
+    return item.__module__ == "types" and not hasattr(types, item.__name__)
 
 
 def _list_wrapped(label: str, item: object, reach: Reach) -> None:
@@ -161,15 +176,16 @@ def _listed_once(label: str, item: FunctionType | type) -> Reach:
 
 def _listed(label: str, item: FunctionType | type) -> Reach:
     reach = Reach()
-    is_users = _is_users(item, reach)
+    is_users = _is_homeless(item) or _is_users(item, reach)
     if isinstance(item, type):
         if is_users:
             _list_class(label, item, reach)
         return reach
     if is_users:
         _list_function(label, item, reach)
-    elif hasattr(item, "__wrapped__"):  # made by an installed decorator: what it was given counts too
-        reach.add([part for part in _enclosed(label, item) if not _is_foreign(part[1])])
+    elif _is_made_for_user(item):
+        kept = [(f"{label}.{name}", reach.bind(vars(item), name)) for name in vars(item) if name != "__wrapped__"]
+        reach.add([part for part in [*_enclosed(label, item), *kept] if not _is_foreign(part[1])])
     _list_wrapped(label, item, reach)
     return reach
 
@@ -185,7 +201,19 @@ def _inner_code(name: str, item: object) -> Reached | None:
         return [(label, accessor) for label, accessor in accessors if accessor is not None]
     if isinstance(item, (staticmethod, classmethod)):
         return [(name, item.__func__)]
+    if isinstance(item, cached_property):
+        return [(name, item.func)]
+    if isinstance(item, BuiltinFunctionType) and not _is_of_module(item):
+        return [(f"{name}.__self__", item.__self__)]
     return None
+
+
+def _is_of_module(item: BuiltinFunctionType) -> bool:
+    """Return whether a compiled function is one of a module, and not a method of some object."""
+    if item.__self__ is None or isinstance(item.__self__, (ModuleType, type)):
+        return True
+    home = sys.modules.get(type(item.__self__).__module__)  # random.random is a method of a hidden generator
+    return getattr(home, item.__name__, None) == item
 
 
 def _is_users(item: object, reach: Reach) -> bool:
@@ -197,7 +225,15 @@ def _is_users(item: object, reach: Reach) -> bool:
     return not is_installed(module)
 
 
+def _is_made_for_user(item: FunctionType) -> bool:
+    """Return whether an installed decorator made a function of one of the user's: what it was given counts too."""
+    inner = [getattr(item, "__wrapped__", None), *(value for _, value in _enclosed("", item))]
+    return any(is_code(each) and not is_installed(module_of(unwrap(each))) for each in inner)  # type: ignore[arg-type]
+
+
 def _is_foreign(item: object) -> bool:
+    if isinstance(item, FunctionType) and _is_made_for_user(item):
+        return False
     return is_installed(module_of(item)) and module_of(item) != "builtins"
 
 
@@ -236,7 +272,9 @@ def _follow(chain: Chain, reader: str, namespace: Mapping[str, Any], reach: Reac
     if chain[:2] in _DYNAMIC:
         reach.strange.append(f"what {where} imports by {'.'.join(chain[:2])}()")
     place = str(namespace.get("__name__", "__main__"))
-    for word in chain:
+    rest = list(chain)
+    while rest:
+        word = rest.pop(0)
         if word not in namespace:  # set later, or by a module's own __getattr__: the module counts as a whole
             break
         value = reach.bind(namespace, word)
@@ -245,22 +283,36 @@ def _follow(chain: Chain, reader: str, namespace: Mapping[str, Any], reach: Reac
             break
         namespace, place = vars(value), value.__name__
     reach.add([(label, value)])
+    if isinstance(value, (FunctionType, type)) and rest:
+        _follow_attribute(label, value, rest[0], reach)
+
+
+def _follow_attribute(label: str, item: FunctionType | type, name: str, reach: Reach) -> None:
+    """List what the user keeps as an attribute of a function, or reads of its docstring."""
+    if name == "__doc__":
+        reach.add([(f"{label}.__doc__", cleandoc(item.__doc__ or ""))])
+    elif isinstance(item, FunctionType) and name in vars(item):
+        reach.add([(f"{label}.{name}", reach.bind(vars(item), name))])
 
 
 def _list_class(label: str, kind: type, reach: Reach) -> None:
     text, members = _text_of_class(Same(kind)), vars(kind)
     functions = [value for value in members.values() if isinstance(value, FunctionType)]
-    namespace = functions[0].__globals__ if functions else getattr(sys.modules.get(kind.__module__), "__dict__", {})
+    homes = [value.__globals__ for value in functions if value.__globals__.get("__name__") == kind.__module__]
+    namespace = homes[0] if homes else getattr(sys.modules.get(kind.__module__), "__dict__", {})
     _list_text(label, text, namespace, reach)
     for name, value in members.items():
-        if name not in _OF_PYTHON and not _is_generated(kind, value, text):
+        if not is_of_python(kind, name, value, has_text=text.digest != _NO_TEXT):
             reach.bind(members, name)
             reach.add([(f"{label}.{name}", value)])
     for each in members.get("__dataclass_fields__", {}).values():
         reach.code += (
             [(f"{label}.{each.name}.<factory>", each.default_factory)] if is_code(each.default_factory) else []
         )
-    reach.code += [(label, base) for base in (*kind.__bases__, type(kind))]
+    for member in members.get("_member_map_", {}).values():
+        reach.add([(f"{label}.{member.name}", member.value)])
+    above = [base for base in (*kind.__bases__, type(kind)) if base not in (object, type)]
+    reach.add([(f"{label}.<base {index}>", base) for index, base in enumerate(above)])
 
 
 def _imported_parts(function: FunctionType, reading: Reading) -> Iterator[tuple[str, str]]:
@@ -269,52 +321,6 @@ def _imported_parts(function: FunctionType, reading: Reading) -> Iterator[tuple[
         above = package.rsplit(".", level - 1)[0] if level > 1 else package
         name = f"{above}.{module}".strip(".") if level else module
         yield from parts_of_import(name, words).items()
-
-
-_OF_PYTHON = frozenset(
-    {
-        *(
-            "__module__",
-            "__doc__",
-            "__dict__",
-            "__weakref__",
-            "__qualname__",
-            "__firstlineno__",
-            "__static_attributes__",
-        ),
-        *("__annotations__", "__annotate__", "__annotate_func__", "__annotations_cache__", "__dataclass_fields__"),
-        *(
-            "__dataclass_params__",
-            "__match_args__",
-            "__parameters__",
-            "__orig_bases__",
-            "__abstractmethods__",
-            "_abc_impl",
-        ),
-        *(
-            "__slots__",
-            "__classcell__",
-            "_member_map_",
-            "_value2member_map_",
-            "_unhashable_values_",
-            "_hashable_values_",
-        ),
-        *("_unhashable_values_map_", "_member_names_", "_use_args_", "_member_type_", "_value_repr_", "_new_member_"),
-        *("_generate_next_value_", "_boundary_", "_flag_mask_", "_all_bits_", "_singles_mask_", "_inverted_"),
-    }
-)
-"""What Python keeps in a class: it repeats the text, or differs between minor versions."""
-
-
-def _is_generated(kind: type, value: object, text: _Text) -> bool:
-    """Return whether Python made a member out of the class's text, as a dataclass's `__init__`, or a slot."""
-    value = value.__func__ if isinstance(value, staticmethod) else value  # as Python makes of every __new__
-    if isinstance(value, FunctionType):
-        module = str(value.__globals__.get("__name__", ""))
-        made = value.__code__.co_filename.startswith("<string>") and "__dataclass_fields__" in vars(kind)
-        return text.digest != "no source" and (made or module.startswith("namedtuple_") or is_installed(module))
-    named = type(value).__module__ == "builtins" and type(value).__name__ in ("member_descriptor", "getset_descriptor")
-    return named or type(value).__name__ == "_tuplegetter" or isinstance(value, kind)
 
 
 def _enclosed(label: str, function: FunctionType) -> Reached:
@@ -348,7 +354,7 @@ def _text_of_class(kind: Same) -> _Text:
     try:
         return _text(class_source(kind.item))  # type: ignore[arg-type]
     except UnstableCode:
-        return _Text("no source")
+        return _Text(_NO_TEXT)
 
 
 def _text(source: Source) -> _Text:
