@@ -62,7 +62,7 @@ def _draw(results: dict[str, Any], path: Path) -> None:
         rates = {
             label: step["size"] / sorted(measured["seconds"] for measured in step["rounds"])[len(step["rounds"]) // 2]
             for label, step in sized.items()
-            if "warm" not in label and "more" not in label
+            if "warm" not in label and "round" not in label
         }
         bars = axes.barh(list(rates)[::-1], list(rates.values())[::-1], color="tab:blue")
         axes.bar_label(bars, fmt="{:,.0f}", padding=3)
