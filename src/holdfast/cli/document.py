@@ -27,7 +27,8 @@ def load_targets(path: Path, allowed: Sequence[str], name: str | None) -> Any:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise NotFound(f"The work graph {str(path)!r} cannot be read: {error}.") from error
+        reason = getattr(error, "strerror", None) or error
+        raise NotFound(f"The work graph {str(path)!r} cannot be read: {reason}. Check the path.") from error
     graph = WorkGraph.from_json(text, allow(*map(_source, allowed)))
     return graph[name] if name is not None else dict(graph.targets)
 
