@@ -40,7 +40,7 @@ ORDER = {
     "seal catalog commit inventory summary entry verify repair userfile",
     "runtime": "events audience job engine code worker recent contents task commitment happening ledger dispatch "
     "nodecall follow rounds gathering members ensemble reduction iteration counted branch expansion "
-    "generated scheduler explain request plan session builder context",
+    "generated scheduler standing driver explain request plan session builder context",
 }
 
 OPTIONAL = {"numpy", "cloudpickle", "rich", "distributed", "dask", "h5py", "pyarrow"}

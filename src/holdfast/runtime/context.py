@@ -18,7 +18,8 @@ from holdfast.model.reference import Reference, references
 from holdfast.model.workgraph import WorkGraph
 from holdfast.runtime.builder import NodeBuilder, direct, update
 from holdfast.runtime.events import Event
-from holdfast.runtime.session import Session, stored_state
+from holdfast.runtime.session import Session
+from holdfast.runtime.standing import stored_state
 from holdfast.storage.catalog import Catalog
 from holdfast.storage.workdir import open_workdir
 

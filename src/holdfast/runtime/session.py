@@ -1,17 +1,15 @@
 """Hold a working directory and an engine for a while, and compute what is asked for.
 
 A session owns its directory from the first line to `close`; leaving it, also by an exception or Ctrl-C, leaves a directory that resumes.
-With an engine that works elsewhere the scheduler's loop runs in a thread of its own; with the in-process engine it runs in the thread that
-waits for a result, so that tracebacks, debuggers and Ctrl-C behave as in plain Python.
+What it decides is the scheduler's, and who turns the loop is the driver's.
 
-State: ownership, catalog, committing thread, engine, scheduler, and the audience.
+State: ownership, catalog, committing thread, engine, scheduler with its driver, and the audience.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -24,19 +22,21 @@ from holdfast.model.datatype import DataNode
 from holdfast.model.explanation import Explanation
 from holdfast.model.lifecycle import NodeState
 from holdfast.model.plan import Plan
-from holdfast.model.reference import Input, Reference, references
+from holdfast.model.reference import Reference, references
 from holdfast.runtime.audience import Audience
 from holdfast.runtime.contents import Contents
 from holdfast.runtime.dispatch import Dispatcher
+from holdfast.runtime.driver import Driver
 from holdfast.runtime.engine import Engine, make_engine
-from holdfast.runtime.events import Counts, Event, NodeDone, NodeFailed, NodeStarted, RoundDone
+from holdfast.runtime.events import Counts, Event
 from holdfast.runtime.explain import explain_task
-from holdfast.runtime.happening import Broken, Happening, Request, Stop
+from holdfast.runtime.happening import Broken, Happening, Request
 from holdfast.runtime.ledger import Ledger
 from holdfast.runtime.plan import plan
 from holdfast.runtime.request import operation_error, requested, target_rows
 from holdfast.runtime.rounds import Rounds, look
 from holdfast.runtime.scheduler import Scheduler
+from holdfast.runtime.standing import past_events, stored_state
 from holdfast.runtime.task import Failure
 from holdfast.storage.catalog import Catalog
 from holdfast.storage.commit import GroupCommit
@@ -49,12 +49,6 @@ from holdfast.storage.workdir import now, open_workdir
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
-
-IDLE_SECONDS = 3600.0
-"""How long the loop sleeps at most; nothing depends on it."""
-
-CLOSE_SECONDS = 10.0
-"""How long leaving a session waits for an operation that cannot be interrupted."""
 
 PROGRESS_SECONDS = 1.0
 """How often at most the catalog is told how far the session is."""
@@ -122,16 +116,17 @@ class Session:
             self._engine, self._contents, str(self._workdir.path), self._inbox.put, self._audience.tell
         )
         self._scheduler = Scheduler(self._catalog, ledger, self._contents, dispatcher, self._inbox, self._audience.tell)
-        self._state = threading.RLock()
-        self._driving = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._driver = Driver(
+            self._scheduler, self._engine, self._inbox, self._note_now_and_then, f"holdfast {self.id}"
+        )
+        self._state = self._driver.state
         self._is_closed = False
         self._owner = owner
         self._started = now()
         self._noted = 0.0
         self._note_progress()
         if not self._engine.is_inline:
-            self._start_thread()
+            self._driver.start()
 
     def result(self, node: Any, *, timeout: float | None = None) -> Any:
         """Return the value of a node; what is missing for it runs first, and nothing else.
@@ -155,7 +150,8 @@ class Session:
             The time ran out.
         """
         item = requested(node)
-        failures = self._run([item], timeout)
+        self._require_open()
+        failures = self._driver.run([item], timeout)
         if failures:
             raise operation_error(failures[0])
         with self._state:
@@ -170,7 +166,8 @@ class Session:
             An operation failed; the others have finished nevertheless, and are kept.
         """
         items = [requested(node) for node in nodes]
-        failures = self._run(items, timeout)
+        self._require_open()
+        failures = self._driver.run(items, timeout)
         if failures:
             raise operation_error(failures[0])
         with self._state:
@@ -198,7 +195,7 @@ class Session:
                 future.set_result(self._contents.value_of(item))
 
         self._require_open()
-        self._start_thread()
+        self._driver.start()
         self._inbox.put(Request((item,), settled))
         return future
 
@@ -297,8 +294,8 @@ class Session:
         uid = node if isinstance(node, str) else node.uid
         with self._state:
             self._require_open()
-            events = self._audience.subscribe(uid, self._past(uid))
-        self._start_thread()
+            events = self._audience.subscribe(uid, past_events(self._catalog, uid, self._scheduler.tasks.get(uid)))
+        self._driver.start()
         return events
 
     def listen(self, listener: Callable[[Event], None]) -> None:
@@ -315,10 +312,7 @@ class Session:
         if self._is_closed:
             return
         self._is_closed = True
-        self._inbox.put(Stop())
-        self._engine.close()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(CLOSE_SECONDS)
+        self._driver.stop()
         try:
             with self._state:
                 self._scheduler.abandon()
@@ -340,50 +334,9 @@ class Session:
             f"<session {self.id} in {self._workdir.path} on {self._engine.name}{', closed' if self._is_closed else ''}>"
         )
 
-    def _run(self, items: list[Input], timeout: float | None) -> list[Failure]:
-        """Request items and wait for them; return the failure, if there is one."""
-        self._require_open()
-        done = threading.Event()
-        failures: list[Failure] = []
-
-        def settled(failure: Failure | None) -> None:
-            if failure is not None:
-                failures.append(failure)
-            done.set()
-
-        self._inbox.put(Request(tuple(items), settled))
-        if self._thread is None:
-            self._drive(done.is_set, timeout)
-        elif not done.wait(timeout):
-            raise TimeoutError(
-                f"No result after {timeout} s. The work goes on; ask again, or close the session to stop it."
-            )
-        return failures
-
-    def _drive(self, is_done: Callable[[], bool], timeout: float | None) -> None:
-        """Turn the loop in this thread until `is_done`."""
-        end = None if timeout is None else monotonic() + timeout
-        with self._driving:
-            while not is_done():
-                left = IDLE_SECONDS if end is None else end - monotonic()
-                if left <= 0:
-                    raise TimeoutError(f"No result after {timeout} s. Ask again to go on.")
-                self._turn(left)
-
-    def _turn(self, wait: float) -> None:
-        """Take happenings, decide, and submit; only the deciding holds the state."""
-        happening = self._scheduler.next_happening(wait)
-        try:
-            with self._state:
-                jobs = self._scheduler.turn(happening)
-                if monotonic() - self._noted > PROGRESS_SECONDS:
-                    self._note_progress()
-            for job in jobs:
-                self._engine.submit(job, self._inbox.put)
-        except KeyboardInterrupt:  # in the user's own thread, anywhere: only what is committed is certain
-            with self._state:
-                self._scheduler.abandon()
-            raise
+    def _note_now_and_then(self) -> None:
+        if monotonic() - self._noted > PROGRESS_SECONDS:
+            self._note_progress()
 
     def _note_progress(self, ended: str | None = None) -> None:
         """Tell the catalog how far the session is, for those who look from outside."""
@@ -393,37 +346,8 @@ class Session:
         with suppress(HoldfastError):  # a store that refuses to write is told to those who wait for results
             self._commit.append([row], (), _nothing)
 
-    def _start_thread(self) -> None:
-        with self._state:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._loop, name=f"holdfast {self.id}", daemon=True)
-                self._thread.start()
-
-    def _loop(self) -> None:
-        while not self._scheduler.is_stopped:
-            try:
-                self._drive(lambda: self._scheduler.is_stopped, None)
-            except Exception as error:  # a bug, or an engine that breaks its word: nobody may wait for ever
-                with self._state:
-                    self._scheduler.break_off(error)
-
     def _note_breakage(self, error: Exception) -> None:
         self._inbox.put(Broken(error))
-
-    def _past(self, uid: str) -> list[Event]:
-        task = self._scheduler.tasks.get(uid)
-        if task is None:
-            state, operation, failure, loop = stored_state(self._catalog, uid), "", None, None
-        else:
-            state, operation, failure, loop = task.state, task.operation, task.failure, task.loop
-        if state is NodeState.DONE:
-            return [NodeDone(uid, operation, reused=task is None or task.reused)]
-        if task is not None and state is NodeState.FAILED:
-            return [NodeFailed(uid, operation, failure.reason if failure else "")]
-        if state is NodeState.RUNNING:
-            started: list[Event] = [NodeStarted(uid, operation)]
-            return [*started, RoundDone(uid, operation, loop.number)] if loop is not None and loop.number else started
-        return []
 
     def _require_open(self) -> None:
         if self._is_closed:
@@ -434,11 +358,3 @@ class Session:
 
 def _nothing() -> None:
     """Nobody waits for this to be durable."""
-
-
-def stored_state(catalog: Catalog, uid: str) -> NodeState:
-    """Return what the catalog knows of a node's state."""
-    key = bytes.fromhex(uid)
-    if catalog.find_call_keys([key]):
-        return NodeState.DONE
-    return NodeState.FAILED if catalog.find_failures([key]) else NodeState.DECLARED
