@@ -28,6 +28,11 @@ def row(x: float) -> numpy.ndarray[Any, Any]:
     return numpy.full(10_000, x)
 
 
+@hf.operation(name="shown.refused", version="1")
+def refused(x: int) -> int:
+    raise ValueError(x)
+
+
 def holdfast(*words: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "holdfast.cli.main", *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
@@ -38,6 +43,9 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("shown") / "work"
     with hf.Session(path, engine="in_process") as session:
         session.result({"field": field(6.0), "rows": hf.map(row, [1.0, 2.0, 3.0])})
+        session.name_target("field", field(6.0))
+        with pytest.raises(hf.OperationFailed):
+            session.result(refused(1))
     return path
 
 
@@ -73,9 +81,16 @@ def test_show_sums_a_stack_up_member_by_member(work: Path) -> None:
     assert (array["minimum"], array["maximum"], array["mean"]) == (1.0, 3.0, 2.0)
 
 
-@pytest.mark.parametrize(("prefix", "message"), [("0000", "No node that is done"), ("xy", "no beginning of a uid")])
-def test_show_says_what_is_wrong_with_a_uid(work: Path, prefix: str, message: str) -> None:
-    ended = holdfast("show", prefix, "--work", work)
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("0000", "'0000' is no uid"), ("xy", "no target. Targets: field"), (refused(1).uid[:12], "is not done. Why not")],
+)
+def test_show_says_what_is_wrong_with_a_name(work: Path, name: str, message: str) -> None:
+    ended = holdfast("show", name, "--work", work)
     assert ended.returncode == 1
     assert message in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_show_knows_a_node_by_the_name_under_which_it_was_asked_for(work: Path) -> None:
+    assert json.loads(holdfast("show", "field", "--work", work, "--json").stdout)["uid"] == field(6.0).uid

@@ -37,7 +37,7 @@ ORDER = {
     "authoring": "annotation naming source reading distribution imported constant member reach implementation "
     "recorded decorate axes resolve trace flow loop",
     "storage": "flush workdir ownership confine format selection metadata store generation checkpoint publish datastore database rows "
-    "seal catalog commit inventory summary entry verify repair userfile",
+    "seal catalog commit inventory target summary entry verify repair userfile",
     "runtime": "events audience job engine code worker recent contents task commitment happening ledger dispatch "
     "nodecall follow rounds gathering members ensemble reduction iteration counted branch expansion "
     "generated scheduler standing driver explain request plan session builder context",

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 
-from holdfast.runtime.explain import explain, find_uid
+from holdfast.runtime.explain import explain
 from holdfast.storage.catalog import Catalog
+from holdfast.storage.target import find_uid
 from holdfast.storage.workdir import open_workdir
 
 HELP = "say why a node ran, was reused or failed, and what has changed since the nearest earlier one"

@@ -1,4 +1,4 @@
-"""`holdfast show UID`: show what is kept for one node: record, inputs, place, size, digest, and what its arrays look like."""
+"""`holdfast show UID|NAME`: show what is kept for one node: record, inputs, place, size, digest, and what its arrays look like."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from holdfast.storage.summary import Summary
 
 HELP = "show the record and the result of one node that is done"
 
-EXAMPLE = "example:\n  holdfast show 3f2a91 --work runs/adaptive"
+EXAMPLE = "example:\n  holdfast show 3f2a91 --work runs/adaptive\n  holdfast show final --work runs/adaptive"
 
 _SHOWN = 400
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments of the command."""
-    parser.add_argument("uid", metavar="UID", help="uid of the node, or the first 4 or more of its digits")
+    parser.add_argument("node", metavar="UID|NAME", help="uid or its beginning, or what was asked for")
     parser.add_argument("--work", default="work", metavar="DIR", help="working directory (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; return the exit status."""
-    entry = find_entry(arguments.work, arguments.uid)
+    entry = find_entry(arguments.work, arguments.node)
     if arguments.json:
         print(json.dumps({**asdict(entry), "record": json.loads(entry.record)}, indent=2, allow_nan=True))
     else:

@@ -141,10 +141,6 @@ class Catalog:
         """Return the latest nodes that are done, newest first."""
         return self._select("list_nodes", (limit,), read_node)
 
-    def find_prefix(self, first: bytes, last: bytes, limit: int) -> list[NodeRow]:
-        """Return nodes that are done, with uids from one to another, both included."""
-        return self._select("find_prefix", (first, last, limit), read_node)
-
     def find_call_keys(self, uids: Sequence[bytes]) -> dict[bytes, bytes]:
         """Return the call key of each node that is done; cheaper than the whole rows."""
         return dict(self._find("find_call_keys", uids, read_call_key))

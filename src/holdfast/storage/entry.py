@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,12 +14,11 @@ from holdfast.storage.format import check_layout
 from holdfast.storage.rows import ArrayRow, CallRow, NodeRow
 from holdfast.storage.store import open_array, read_text, store_path
 from holdfast.storage.summary import Summary, summarise
+from holdfast.storage.target import find_uid
 from holdfast.storage.workdir import WorkDirectory, open_workdir
 
 if TYPE_CHECKING:
     from holdfast.model.content import Array
-
-_PREFIX = re.compile(r"[0-9a-f]{4,64}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,35 +57,32 @@ def list_entries(working_directory: str | os.PathLike[str], limit: int) -> list[
         return [_entry(workdir, catalog, row, calls.get(row.call_key), deep=False) for row in rows]
 
 
-def find_entry(working_directory: str | os.PathLike[str], prefix: str) -> Entry:
-    """Return what is kept for the node whose uid begins with a prefix.
+def find_entry(working_directory: str | os.PathLike[str], name: str) -> Entry:
+    """Return what is kept for one node that is done.
 
     Parameters
     ----------
     working_directory : path
-    prefix : str
-        From 4 to 64 hex digits.
+    name : str
+        Its uid, the first 4 or more digits of that, or the name of a target.
 
     Raises
     ------
     NotFound
-        There is no such node, or there are several.
+        There is no such node, or there are several, or it is not done.
     StoreDamaged
         Its result is not what was committed.
     """
-    if not _PREFIX.fullmatch(prefix):
-        raise NotFound(
-            f"{prefix!r:.80} is no beginning of a uid: give from 4 to 64 of its hex digits, as `holdfast ls` shows."
-        )
     workdir = open_workdir(working_directory, create=False)
     with Catalog.open(workdir, read_only=True) as catalog:
-        first, last = bytes.fromhex(prefix.ljust(64, "0")), bytes.fromhex(prefix.ljust(64, "f"))
-        rows = catalog.find_prefix(first, last, 2)
-        if len(rows) != 1:
-            found = "Several nodes that are done have" if rows else "No node that is done has"
-            raise NotFound(f"{found} a uid that begins with {prefix}. See: holdfast ls --work {workdir.path}")
-        calls = catalog.find_calls([rows[0].call_key])
-        return _entry(workdir, catalog, rows[0], calls.get(rows[0].call_key), deep=True)
+        uid = find_uid(catalog, name)
+        node = catalog.find_nodes([bytes.fromhex(uid)]).get(bytes.fromhex(uid))
+        if node is None:
+            raise NotFound(
+                f"Node {uid[:16]} is not done. Why not, tells: holdfast explain {uid[:16]} --work {workdir.path}"
+            )
+        calls = catalog.find_calls([node.call_key])
+        return _entry(workdir, catalog, node, calls.get(node.call_key), deep=True)
 
 
 def _entry(workdir: WorkDirectory, catalog: Catalog, node: NodeRow, call: CallRow | None, *, deep: bool) -> Entry:

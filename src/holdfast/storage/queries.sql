@@ -9,10 +9,6 @@ FROM nodes JOIN operations ON operations.id = nodes.operation WHERE uid IN ($key
 SELECT uid, call_key, name, record, session, reused, key_seal, record_seal
 FROM nodes JOIN operations ON operations.id = nodes.operation ORDER BY nodes.rowid DESC LIMIT ?
 
--- name: find_prefix
-SELECT uid, call_key, name, record, session, reused, key_seal, record_seal
-FROM nodes JOIN operations ON operations.id = nodes.operation WHERE uid BETWEEN ? AND ? ORDER BY uid LIMIT ?
-
 -- name: earlier_nodes
 SELECT nodes.uid, call_key, name, record, session, reused, key_seal, record_seal
 FROM nodes JOIN operations ON operations.id = nodes.operation
