@@ -82,15 +82,16 @@ class Operation:
                 raise GraphError(
                     f"{self.name} takes {len(self.parameters)} inputs ({self._listed()}), but was given {len(args)}."
                 )
-            for label in self.parameters[: len(args)]:
-                if label in kwargs:
-                    raise GraphError(f"{self.name} was given its input {label!r} twice.")
+            if kwargs and (twice := [label for label in self.parameters[: len(args)] if label in kwargs]):
+                raise GraphError(f"{self.name} was given its input {twice[0]!r} twice.")
             kwargs.update(zip(self.parameters, args, strict=False))
-        inputs = {label: as_input(value, label) for label, value in kwargs.items()}
+        inputs: dict[str, Input] = kwargs
+        for label, value in kwargs.items():
+            inputs[label] = as_input(value, label)
         if inputs.keys() != self._labels:
             self._complete(inputs)
         output_type = (self._declaration or self.declaration).check(inputs)
-        return Node(self.name.scope, inputs, (self.implementation.uid,), self, output_type)
+        return Node(self.name.scope, inputs, self.implementation.depends, self, output_type)
 
     @property
     def declaration(self) -> Declaration:

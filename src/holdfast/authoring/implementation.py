@@ -46,8 +46,8 @@ class SourceText:
 class Implementation:
     """The code behind an operation, as data."""
 
-    uid: str
-    """SHA-256 of the implementation's record, 64 hex digits."""
+    depends: tuple[str]
+    """What a node with this code depends on, the uid alone; one object for all of them."""
     parts: dict[str, str]
     """Digest or version of each thing that the function reaches, by qualified name."""
     bindings: tuple[Binding, ...]
@@ -57,9 +57,14 @@ class Implementation:
     sources: dict[str, SourceText] = field(default_factory=dict)
     """Text of functions, classes and constants, by digest."""
 
+    @property
+    def uid(self) -> str:
+        """SHA-256 of the implementation's record, 64 hex digits."""
+        return self.depends[0]
+
     def holds(self) -> bool:
         """Return whether every name that the code reads still stands for what it stood for."""
-        return all(binding.holds() for binding in self.bindings)
+        return all(map(Binding.holds, self.bindings))  # asked for every node that is made
 
 
 def stated(version: str) -> Implementation:
@@ -101,7 +106,7 @@ def implementation_of(function: Callable[..., Any], own_name: str) -> Implementa
 
 def _made(parts: dict[str, str], bindings: tuple[Binding, ...], strange: tuple[str, ...]) -> Implementation:
     uid = uid_of(data_text(operation_text(IMPLEMENTATION), compact_json(parts)))
-    return Implementation(uid, dict(sorted(parts.items())), bindings, strange)
+    return Implementation((uid,), dict(sorted(parts.items())), bindings, strange)
 
 
 def _home_of(function: Any) -> str:

@@ -240,7 +240,7 @@ def _target(reading: _Reading, name: str, written: Any) -> Input:
     if not name:
         raise InvalidData(f"{where} has an empty name.")
     found = reading.input(written, where)
-    if free_placeholders(found):
+    if free_placeholders([found]):
         raise InvalidData(f"{where} depends on a placeholder that no graph binds.")
     return found
 

@@ -8,7 +8,7 @@ Pure; changing what is hashed is a recorded decision, held by the golden vectors
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -64,10 +64,17 @@ def data_text(operation: str, data: str) -> str:
     return f'{{"depends":[],"input":{{"data":{data}}},"operation":{operation}}}'
 
 
-def node_text(operation: str, inputs: str, depends: Iterable[str]) -> str:
-    """Return the compact record of an operation node, from the JSON texts of operation and input."""
+def node_text(scope: tuple[str, ...], depends: tuple[str, ...], inputs: str) -> str:
+    """Return the compact record of an operation node, from the JSON text of its input."""
+    head, tail = _record_around(scope, depends)
+    return head + inputs + tail
+
+
+@lru_cache(maxsize=4096)
+def _record_around(scope: tuple[str, ...], depends: tuple[str, ...]) -> tuple[str, str]:
+    """Return what stands before and after the input in the records of one operation and implementation."""
     listed = ",".join(f'"{uid}"' for uid in depends)
-    return f'{{"depends":[{listed}],"input":{inputs},"operation":{operation}}}'
+    return f'{{"depends":[{listed}],"input":', f',"operation":{operation_text(scope)}}}'
 
 
 @lru_cache(maxsize=4096)

@@ -12,7 +12,7 @@ from typing import Any
 
 from holdfast.errors import GraphError
 from holdfast.model.datatype import DataNode, as_input
-from holdfast.model.fingerprint import Fingerprint, node_text, operation_text, uid_of
+from holdfast.model.fingerprint import Fingerprint, node_text, uid_of
 from holdfast.model.listing import list_graph
 from holdfast.model.node import Node, free_placeholders
 from holdfast.model.operation import BUILT_IN
@@ -42,7 +42,7 @@ class Graph(Reference):
     def __init__(self, output: Input, placeholders: tuple[Placeholder, ...]) -> None:
         self.output = output
         self.placeholders = placeholders
-        self.free = free_placeholders(output) - frozenset(placeholders)
+        self.free = free_placeholders([output]) - frozenset(placeholders)
         self.uid = uid_of(self._compact())
 
     @property
@@ -111,7 +111,7 @@ class Graph(Reference):
 
     def _compact(self) -> str:
         inputs = {"output": self.output, "placeholders": list(self.placeholders)}
-        return node_text(operation_text(GRAPH), write_input(inputs), ())
+        return node_text(GRAPH, (), write_input(inputs))
 
     def __repr__(self) -> str:
         return f"<graph of {', '.join(self.parameters) or 'nothing'} {self.uid[:8]}>"

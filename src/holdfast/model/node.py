@@ -6,11 +6,11 @@ A node is data about work, never the work itself. Pure; its uid is known as soon
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import GraphError
-from holdfast.model.fingerprint import Fingerprint, node_text, operation_text, uid_of
+from holdfast.model.fingerprint import Fingerprint, node_text, uid_of
 from holdfast.model.placeholder import Placeholder
 from holdfast.model.reference import NO_PLACEHOLDERS, Input, Reference, references, write_input
 
@@ -49,7 +49,7 @@ class Node(Reference):
         self.depends = depends
         self.code = code
         self.output_type = output_type
-        self.free = free_placeholders(inputs)
+        self.free = free_placeholders(inputs.values())
         self.uid = uid_of(self._compact())
 
     @property
@@ -106,7 +106,7 @@ class Node(Reference):
         return Node(self.scope, inputs, self.depends, self.code, output_type)
 
     def _compact(self) -> str:
-        return node_text(operation_text(self.scope), write_input(self.inputs), self.depends)
+        return node_text(self.scope, self.depends, write_input(self.inputs))
 
     def __repr__(self) -> str:
         return f"<{self.name} {self.uid[:8]}>"
@@ -126,10 +126,11 @@ class CommittedNode(Reference):
         return f"<committed {self.uid[:8]}>"
 
 
-def free_placeholders(item: Input) -> frozenset[Placeholder]:
-    """Return the placeholders that an input depends on."""
+def free_placeholders(items: Iterable[Input]) -> frozenset[Placeholder]:
+    """Return the placeholders that inputs depend on."""
     free = NO_PLACEHOLDERS
-    for reference in references(item):
-        if reference.free and not reference.free <= free:
-            free = free | reference.free
+    for item in items:
+        for reference in (item,) if isinstance(item, Reference) else references(item):
+            if reference.free and not reference.free <= free:
+                free = free | reference.free
     return free

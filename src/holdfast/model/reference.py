@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING, NoReturn
 
@@ -107,6 +107,9 @@ class Part(Reference):
 
 Input = Reference | Sequence["Input"] | Mapping[str, "Input"]
 
+MAPPINGS = (dict, Mapping)
+"""What holds inputs by label; the plain dictionary first, since a check of an abstract class takes ten times as long."""
+
 
 def check_subscript(subscript: object) -> Subscript:
     """Return a usable subscript: a label, or an index from 0."""
@@ -177,29 +180,32 @@ def holds_references(value: object) -> bool:
     return False
 
 
-def references(item: Input) -> Iterator[Reference]:
-    """Yield the references in an input, in the order in which they are written."""
+def references(item: Input) -> list[Reference]:
+    """Return the references in an input, in the order in which they are written."""
     if isinstance(item, Reference):
-        yield item
-    elif isinstance(item, Mapping):
-        for label in sorted(item):
-            yield from references(item[label])
-    else:
-        for member in item:
-            yield from references(member)
+        return [item]
+    found: list[Reference] = []
+    waiting: list[Input] = [item]
+    while waiting:
+        member = waiting.pop()
+        if isinstance(member, Reference):
+            found.append(member)
+        elif isinstance(member, MAPPINGS):
+            waiting += [member[label] for label in sorted(member, reverse=True)]
+        else:
+            waiting += reversed(member)
+    return found
 
 
 def write_input(item: Input) -> str:
     """Return the JSON text of an input."""
+    if isinstance(item, Part):
+        return encode_basestring_ascii(item.text)
     if isinstance(item, Reference):
-        text = item.text
-        return f'"{text}"' if len(text) == 64 else encode_basestring_ascii(text)
-    if isinstance(item, Mapping):
-        return (
-            "{"
-            + ",".join(f"{encode_basestring_ascii(label)}:{write_input(item[label])}" for label in sorted(item))
-            + "}"
-        )
+        return f'"{item.uid}"'
+    if isinstance(item, MAPPINGS):
+        written = [f"{encode_basestring_ascii(label)}:{write_input(item[label])}" for label in sorted(item)]
+        return "{" + ",".join(written) + "}"
     return "[" + ",".join(map(write_input, item)) + "]"
 
 

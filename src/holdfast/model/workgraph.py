@@ -60,7 +60,7 @@ class WorkGraph:
             )
         self.targets: Mapping[str, Input] = {name: as_input(targets[name], name) for name in sorted(targets)}
         for name, item in self.targets.items():
-            if free := free_placeholders(item):
+            if free := free_placeholders([item]):
                 holes = ", ".join(sorted(hole.name for hole in free))
                 raise GraphError(
                     f"The target {name!r} depends on unbound placeholders: {holes}. Make it a graph: hf.trace."

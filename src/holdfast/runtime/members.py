@@ -8,6 +8,7 @@ State: the elements of each input, and where arrays are that were found on the w
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from json.encoder import encode_basestring_ascii
 
 from holdfast.model.binding import bind
 from holdfast.model.content import write_mapping
@@ -79,8 +80,8 @@ class Members:
         assert self._single is not None
         call, inputs = self._single
         replaced = {label: self._written(item, index) for label, item in inputs.items()}
-        listed = ",".join(f'"{label}":{text}' for label, text in sorted(replaced.items()))
-        return uid_of(node_text(operation_text(call.scope), "{" + listed + "}", call.depends))
+        listed = ",".join(f"{encode_basestring_ascii(label)}:{text}" for label, text in sorted(replaced.items()))
+        return uid_of(node_text(call.scope, call.depends, "{" + listed + "}"))
 
     def _prefix(self) -> bytes:
         if self._single is not None:
