@@ -18,10 +18,13 @@ from holdfast.storage import database
 from holdfast.storage.catalog import Catalog
 from holdfast.storage.database import SCHEMA_VERSION
 from holdfast.storage.rows import (
+    AcceptanceRow,
     ArrayRow,
     CallRow,
+    Conflict,
     FailureRow,
     ImplementationRow,
+    LostRow,
     NodeRow,
     RoundRow,
     SessionRow,
@@ -50,6 +53,10 @@ def node(name: object, operation: str = "demo.add") -> NodeRow:
 
 def failure(name: object, reason: str = "why", at: str = "2026-01-01T00:00:00Z") -> FailureRow:
     return FailureRow(digest(name), "demo.add", "member", "ValueError", reason, "Traceback …", "{}", at)
+
+
+def accepted(withdrawn: str = "") -> AcceptanceRow:
+    return AcceptanceRow("demo.add", digest("old"), digest("new"), "me", "today", "a new name", withdrawn)
 
 
 def count(catalog: Catalog) -> tuple[int, int, int]:
@@ -162,7 +169,7 @@ def test_writing_twice_changes_nothing(catalog: Catalog) -> None:
 def test_the_first_result_of_a_call_stays_and_another_one_is_reported(catalog: Catalog) -> None:
     catalog.write([call(1, b"[1]"), call(2, b"[2]")])
     (conflict,) = catalog.write([call(1, b"[7]"), call(2, b"[2]"), call(3, b"[3]")])
-    assert conflict == (digest(1), call(1, b"[1]").digest, call(1, b"[7]").digest)
+    assert conflict == Conflict(digest(1), call(1, b"[1]").digest, call(1, b"[7]").digest)
     assert catalog.find_calls([digest(1)])[digest(1)].text == b"[1]"
     assert count(catalog) == (0, 3, 0)
 
@@ -330,21 +337,44 @@ def test_any_name_of_a_directory_will_do(tmp_path: Path, name: str) -> None:
     assert os.listdir(tmp_path) == [name]
 
 
+def test_an_acceptance_that_is_withdrawn_stays_known_as_withdrawn(catalog: Catalog) -> None:
+    catalog.write([accepted()])
+    catalog.write([accepted("by me")])
+    assert catalog.find_acceptances() == [accepted("by me")]
+    catalog.write([accepted()])
+    assert catalog.find_acceptances() == [accepted()]
+
+
+def test_a_lost_result_is_compared_once_when_it_is_made_again(catalog: Catalog) -> None:
+    lost = [LostRow(digest(number), call(number, b"[1]").digest) for number in (1, 2, 3)]
+    catalog.write(lost)
+    conflicts = catalog.write([call(1, b"[1]"), call(2, b"[2]")])
+    assert conflicts == (Conflict(digest(2), call(2, b"[1]").digest, call(2, b"[2]").digest, is_lost=True),)
+    assert list(catalog.walk(LostRow)) == [lost[2]]
+    assert catalog.find_calls([digest(2)]) == {digest(2): call(2, b"[2]")}
+    assert catalog.write([call(2, b"[2]")]) == ()
+
+
 # versions
 
 
-def test_a_catalog_of_the_first_version_is_brought_up_to_date(workdir: WorkDirectory) -> None:
-    tables = Path(database.__file__).with_name("catalog.sql").read_text()
+@pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
+def test_a_catalog_of_an_earlier_version_is_brought_up_to_date(workdir: WorkDirectory, version: int) -> None:
+    names = ["catalog.sql", *(f"catalog_{later}.sql" for later in range(2, version + 1))]
+    tables = "".join(Path(database.__file__).with_name(name).read_text() for name in names)
     connection = sqlite3.connect(workdir.catalog_path)
-    connection.executescript(f"{tables} PRAGMA application_id = {0x686F6C64}; PRAGMA user_version = 1;")
+    connection.executescript(f"{tables} PRAGMA application_id = {0x686F6C64}; PRAGMA user_version = {version};")
     connection.close()
     with Catalog.open(workdir, read_only=True) as catalog:
         assert catalog.find_nodes([bytes(32)]) == {}
         assert catalog.find_times() == {}
+        assert catalog.find_acceptances() == []
+        assert list(catalog.walk(LostRow)) == []
     with Catalog.open(workdir) as catalog:
-        catalog.write([node(1), call(1)])
+        catalog.write([node(1), call(1), accepted()])
     with Catalog.open(workdir, read_only=True) as catalog:
         assert catalog.find_nodes([node(1).uid]) == {node(1).uid: node(1)}
+        assert catalog.find_acceptances() == [accepted()]
 
 
 # damage

@@ -1,7 +1,7 @@
 """Know what is done: nodes, results, arrays, rounds, failures, code, sessions and targets of a working directory.
 
 What is read is checked against seal and digest before it is believed. What is known is never changed by what comes
-later, but failures, sessions and targets. Runs no SQL itself.
+later, but failures, acceptances, sessions and targets. Runs no SQL itself.
 
 State: a connection, and the ids of the operations met so far.
 """
@@ -23,6 +23,7 @@ from holdfast.storage.rows import (
     Conflict,
     FailureRow,
     ImplementationRow,
+    LostRow,
     NodeRow,
     OvercomeRow,
     ReferentRow,
@@ -40,6 +41,7 @@ from holdfast.storage.seal import (
     call_columns,
     failure_columns,
     implementation_columns,
+    lost_columns,
     node_columns,
     read_acceptance,
     read_array,
@@ -47,6 +49,7 @@ from holdfast.storage.seal import (
     read_call_key,
     read_failure,
     read_implementation,
+    read_lost,
     read_node,
     read_referent,
     read_round,
@@ -73,6 +76,7 @@ _WALKS: dict[type[Row], tuple[str, Callable[[Columns], Row]]] = {
     TargetRow: ("walk_targets", read_target),
     ReferentRow: ("walk_referents", read_referent),
     AcceptanceRow: ("walk_acceptances", read_acceptance),
+    LostRow: ("walk_lost", read_lost),
     SourceRow: ("walk_sources", lambda columns: SourceRow(*columns)),
     OvercomeRow: ("walk_overcome", lambda columns: OvercomeRow(*columns)),
     TimesRow: ("walk_times", lambda columns: TimesRow(*columns)),
@@ -285,8 +289,8 @@ class Catalog:
     def write(self, rows: Iterable[Row], confirm: Callable[[], None] | None = None) -> tuple[Conflict, ...]:
         """Write rows in one transaction, and return when it is durable.
 
-        A node, call, array or round that is known already stays as it is; a failure, target or session takes the place
-        of what was known; a node that is done has no failure.
+        A node, call, array or round that is known already stays as it is; a failure, acceptance, target or session
+        takes the place of what was known; a node that is done has no failure, and a call that is made again is not lost.
 
         Parameters
         ----------
@@ -297,7 +301,7 @@ class Catalog:
         Returns
         -------
         tuple of Conflict
-            Calls that have another result already: their operation gave two results for one input.
+            Calls that have, or had, another result: their operation gave two results for one input.
 
         Raises
         ------
@@ -326,8 +330,9 @@ class Catalog:
             self._database.change("add_times", [(operations[row.operation], *row[1:]) for row in times])
             accepted: list[AcceptanceRow] = groups.get(AcceptanceRow, [])
             self._database.change(
-                "add_acceptance", [acceptance_columns(row, operations[row.operation]) for row in accepted]
+                "put_acceptance", [acceptance_columns(row, operations[row.operation]) for row in accepted]
             )
+            self._database.change("add_lost", map(lost_columns, groups.get(LostRow, [])))
             self._database.change("put_session", map(session_columns, groups.get(SessionRow, [])))
             self._database.change("put_target", map(target_columns, groups.get(TargetRow, [])))
         self._operations |= operations  # only now: a transaction that failed has given no ids
@@ -352,12 +357,21 @@ class Catalog:
     def _write_calls(self, rows: list[CallRow]) -> tuple[Conflict, ...]:
         added = self._insert("add_call", map(call_columns, rows))
         self._count("calls", added)
-        if added == len(rows):
-            return ()
-        known: dict[bytes, bytes] = dict(self._database.select_keys("find_digests", [row.call_key for row in rows]))
-        return tuple(
-            Conflict(row.call_key, known[row.call_key], row.digest) for row in rows if known[row.call_key] != row.digest
-        )
+        conflicts = self._find_again(rows) if rows and self._database.select("has_lost")[0][0] else []
+        if added < len(rows):
+            digests: dict[bytes, bytes] = dict(
+                self._database.select_keys("find_digests", [row.call_key for row in rows])
+            )
+            known = [(row, digests[row.call_key]) for row in rows]
+            conflicts += [Conflict(row.call_key, first, row.digest) for row, first in known if first != row.digest]
+        return tuple(conflicts)
+
+    def _find_again(self, rows: list[CallRow]) -> list[Conflict]:
+        """Return which lost calls are made again with another result; they are not lost any more."""
+        lost = {row.call_key: row.digest for row in self._find("find_lost", [row.call_key for row in rows], read_lost)}
+        self._database.change("remove_lost", [(key,) for key in lost])
+        again = [(row, lost[row.call_key]) for row in rows if row.call_key in lost]
+        return [Conflict(row.call_key, first, row.digest, is_lost=True) for row, first in again if first != row.digest]
 
     def _write_failures(self, rows: dict[bytes, FailureRow], operations: dict[str, int]) -> None:
         removed = self._database.change("remove_failure", [(uid,) for uid in rows])

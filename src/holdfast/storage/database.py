@@ -1,8 +1,9 @@
 """Run the statements of `queries.sql` on the database of a working directory: the only file that runs SQL.
 
 One connection writes, that of the session that owns the directory; any number read. Statements stand by name in
-`queries.sql`, the tables in `catalog.sql` and what came later in `catalog_2.sql`; who reads a
-catalog without that has `catalog_1.sql` in its place. Knows nothing of what the rows mean.
+`queries.sql`, the tables in `catalog.sql` and what a version added to them in `catalog_2.sql` and so on; who only
+reads a catalog of an older version has `reading_1.sql` and so on in the place of what it lacks. Knows nothing of what
+the rows mean.
 
 SQLite before 3.51.3 (but 3.50.7 and 3.44.6) can lose a commit that resets the log while another connection begins a
 checkpoint ("WAL-reset bug", https://sqlite.org/wal.html#walresetbug). So nobody but the writing connection ever
@@ -26,7 +27,7 @@ from holdfast.storage.flush import flush_folder
 Durability = Literal["power", "process"]
 """What survives: a power cut, or only the end of the process. Neither ever tears what was written."""
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Kept as `PRAGMA user_version`; a database with a higher one is refused."""
 
 Columns = tuple[Any, ...]
@@ -224,8 +225,8 @@ def _prepare(connection: sqlite3.Connection, path: Path, durability: Durability,
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     _check_version(version, path)
     if read_only:
-        if version == 1:
-            connection.executescript(_text("catalog_1.sql"))
+        if 0 < version < SCHEMA_VERSION:
+            connection.executescript(_text(f"reading_{version}.sql"))
         connection.execute("PRAGMA query_only = ON")
         if version == 0:
             raise damage(path, "it has tables and no version") if _has_tables(connection) else _nothing_yet(path)
@@ -242,15 +243,18 @@ def _prepare(connection: sqlite3.Connection, path: Path, durability: Durability,
         connection.execute(f"PRAGMA {pragma}")
     if version == 0:
         _create(connection, path)
-    elif version == 1:
-        connection.executescript(f"BEGIN IMMEDIATE; {_text('catalog_2.sql')} {_MARKS} COMMIT;")
+    elif version < SCHEMA_VERSION:
+        connection.executescript(f"BEGIN IMMEDIATE; {_added_since(version)} {_MARKS} COMMIT;")
 
 
 def _create(connection: sqlite3.Connection, path: Path) -> None:
     if _has_tables(connection):
         raise StoreDamaged(f"{path} is a database, but not of holdfast. Use another directory.")
-    tables = _text("catalog.sql") + _text("catalog_2.sql")
-    connection.executescript(f"BEGIN IMMEDIATE; {tables} {_MARKS} COMMIT;")
+    connection.executescript(f"BEGIN IMMEDIATE; {_text('catalog.sql')} {_added_since(1)} {_MARKS} COMMIT;")
+
+
+def _added_since(version: int) -> str:
+    return "".join(_text(f"catalog_{later}.sql") for later in range(version + 1, SCHEMA_VERSION + 1))
 
 
 def _has_tables(connection: sqlite3.Connection) -> bool:

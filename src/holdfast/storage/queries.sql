@@ -35,7 +35,7 @@ SELECT uid, kind, reason, at FROM overcome WHERE uid = ? ORDER BY rowid
 SELECT name, calls, seconds FROM times JOIN operations ON operations.id = times.operation
 
 -- name: find_acceptances
-SELECT name, earlier, later, who, at, why, seal
+SELECT name, earlier, later, who, at, why, withdrawn, seal
 FROM acceptances JOIN operations ON operations.id = acceptances.operation ORDER BY acceptances.rowid
 
 -- name: list_implementations
@@ -50,6 +50,9 @@ SELECT uid, call_key, key_seal FROM nodes WHERE uid IN ($keys)
 
 -- name: find_calls
 SELECT call_key, digest, text, store, seconds, seal FROM calls WHERE call_key IN ($keys)
+
+-- name: find_lost
+SELECT call_key, digest, seal FROM lost WHERE call_key IN ($keys)
 
 -- name: find_digests
 SELECT call_key, digest FROM calls WHERE call_key IN ($keys)
@@ -133,12 +136,15 @@ SELECT rowid, digest, place, text FROM sources WHERE rowid > ? ORDER BY rowid
 -- name: walk_overcome
 SELECT rowid, uid, kind, reason, at FROM overcome WHERE rowid > ? ORDER BY rowid
 
+-- name: walk_lost
+SELECT rowid, call_key, digest, seal FROM lost WHERE rowid > ? ORDER BY rowid
+
 -- name: walk_times
 SELECT times.rowid, name, calls, seconds
 FROM times JOIN operations ON operations.id = times.operation WHERE times.rowid > ? ORDER BY times.rowid
 
 -- name: walk_acceptances
-SELECT acceptances.rowid, name, earlier, later, who, at, why, seal
+SELECT acceptances.rowid, name, earlier, later, who, at, why, withdrawn, seal
 FROM acceptances JOIN operations ON operations.id = acceptances.operation
 WHERE acceptances.rowid > ? ORDER BY acceptances.rowid
 
@@ -175,8 +181,19 @@ INSERT INTO sources (digest, place, text) VALUES (?, ?, ?) ON CONFLICT DO NOTHIN
 INSERT INTO times (operation, calls, seconds) VALUES (?, ?, ?)
 ON CONFLICT (operation) DO UPDATE SET calls = calls + excluded.calls, seconds = seconds + excluded.seconds
 
--- name: add_acceptance
-INSERT INTO acceptances (operation, earlier, later, who, at, why, seal) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+-- name: put_acceptance
+INSERT INTO acceptances (operation, earlier, later, who, at, why, withdrawn, seal) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (operation, earlier, later) DO UPDATE
+SET who = excluded.who, at = excluded.at, why = excluded.why, withdrawn = excluded.withdrawn, seal = excluded.seal
+
+-- name: add_lost
+INSERT INTO lost (call_key, digest, seal) VALUES (?, ?, ?) ON CONFLICT DO NOTHING
+
+-- name: remove_lost
+DELETE FROM lost WHERE call_key = ?
+
+-- name: has_lost
+SELECT EXISTS (SELECT 1 FROM lost)
 
 -- name: add_overcome
 INSERT INTO overcome (uid, kind, reason, at) VALUES (?, ?, ?, ?)

@@ -1,7 +1,8 @@
 """Take what is damaged out of a working directory, so that the next run makes it again.
 
 Works as the owner of the directory. The rows that are whole are copied into a new catalog, which takes the place of the damaged one;
-only then are the stores set aside that nothing names any more. Removes nothing for good: what is taken out stands in `damaged/`.
+only then are the stores set aside that nothing names any more. Removes nothing for good: what is taken out stands in `damaged/`. Of a
+result that is taken out the digest is kept, so that it is seen if the call gives another one when it is made again.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from holdfast.storage.catalog import Catalog
 from holdfast.storage.confine import make_folder
 from holdfast.storage.flush import flush_folder
 from holdfast.storage.ownership import Ownership, current_owner
-from holdfast.storage.rows import ArrayRow, CallRow, NodeRow, RoundRow, Row, SessionRow
+from holdfast.storage.rows import ArrayRow, CallRow, LostRow, NodeRow, RoundRow, Row, SessionRow
 from holdfast.storage.store import new_name, writing
 from holdfast.storage.verify import OTHERS, Verification, Verifier
 from holdfast.storage.workdir import WorkDirectory, open_workdir
@@ -87,8 +88,12 @@ def _whole_rows(workdir: WorkDirectory, verifier: Verifier) -> Iterator[Row]:
         with Catalog.open(workdir, read_only=True) as catalog:
             for kind in _KINDS:
                 for row in catalog.walk(kind):
-                    if not isinstance(row, StoreDamaged) and _is_whole(row, verifier):
+                    if isinstance(row, StoreDamaged):
+                        continue
+                    if _is_whole(row, verifier):
                         yield row
+                    elif isinstance(row, CallRow):
+                        yield LostRow(row.call_key, row.digest)
     except (StoreDamaged, WorkingDirectoryError):
         return  # nothing of it can be read, or it is missing or empty
 

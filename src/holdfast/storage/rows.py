@@ -108,7 +108,10 @@ class TimesRow(NamedTuple):
 
 
 class AcceptanceRow(NamedTuple):
-    """A change of code that does not matter: results of the earlier implementation stand under the later."""
+    """A change of code that does not matter: results of the earlier implementation stand under the later.
+
+    Written again, it takes the place of what was known of the change before.
+    """
 
     operation: str
     earlier: bytes
@@ -116,6 +119,16 @@ class AcceptanceRow(NamedTuple):
     who: str
     at: str
     why: str
+    withdrawn: str = ""
+    """By whom and when; empty while it holds."""
+
+
+class LostRow(NamedTuple):
+    """A result that was damaged and taken out, and not made again since."""
+
+    call_key: bytes
+    digest: bytes
+    """SHA-256 of the content text that it had."""
 
 
 class OvercomeRow(NamedTuple):
@@ -150,18 +163,20 @@ class SessionRow(NamedTuple):
 
 Row = (
     NodeRow | CallRow | ArrayRow | RoundRow | FailureRow | ImplementationRow | ReferentRow | SourceRow | TimesRow
-    | AcceptanceRow | OvercomeRow | TargetRow | SessionRow
+    | AcceptanceRow | LostRow | OvercomeRow | TargetRow | SessionRow
 )  # fmt: skip
 
 
 class Conflict(NamedTuple):
-    """A call that gave two results for one input; the first one stands."""
+    """A call that gave two results for one input."""
 
     call_key: bytes
-    stored: bytes
-    """Digest of the result that is kept."""
-    found: bytes
+    earlier: bytes
+    """Digest of the first one."""
+    later: bytes
     """Digest of the other one."""
+    is_lost: bool = False
+    """Whether the first one was damaged and taken out, so that the other one is kept."""
 
 
 class Totals(NamedTuple):

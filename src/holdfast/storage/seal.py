@@ -23,6 +23,7 @@ from holdfast.storage.rows import (
     CallRow,
     FailureRow,
     ImplementationRow,
+    LostRow,
     NodeRow,
     ReferentRow,
     RoundRow,
@@ -140,18 +141,29 @@ def read_referent(columns: Columns) -> ReferentRow:
 
 def acceptance_columns(row: AcceptanceRow, operation: int) -> Columns:
     """Return the columns of an acceptance."""
-    at = row.at or now()
-    seal = _seal_acceptance(row.operation, row.earlier, row.later)
-    return operation, row.earlier, row.later, row.who, at, row.why, seal
+    return operation, row.earlier, row.later, row.who, row.at or now(), row.why, row.withdrawn, _seal_acceptance(row)
 
 
 def read_acceptance(columns: Columns) -> AcceptanceRow:
     """Return an acceptance from its columns."""
     *members, seal = columns
     row = AcceptanceRow(*members)
-    if _seal_acceptance(row.operation, row.earlier, row.later) != seal:
+    if _seal_acceptance(row) != seal:
         raise _broken("acceptance", row.later)
     return row
+
+
+def lost_columns(row: LostRow) -> Columns:
+    """Return the columns of a lost result."""
+    return row.call_key, row.digest, crc32(row.call_key + row.digest)
+
+
+def read_lost(columns: Columns) -> LostRow:
+    """Return a lost result from its columns."""
+    key, digest, seal = columns
+    if crc32(key + digest) != seal:
+        raise _broken("lost call", key)
+    return LostRow(key, digest)
 
 
 def failure_columns(row: FailureRow, operation: int) -> Columns:
@@ -180,8 +192,8 @@ def _seal_array(
     return crc32(members or b"", crc32(digest + f"{dtype}{shape}{file}".encode() + (store or b"")))
 
 
-def _seal_acceptance(operation: str, earlier: bytes, later: bytes) -> int:
-    return crc32(earlier + later + operation.encode())
+def _seal_acceptance(row: AcceptanceRow) -> int:
+    return crc32(row.earlier + row.later + f"{row.operation}{row.withdrawn}".encode())
 
 
 def _broken(what: str, key: bytes) -> InvalidData:

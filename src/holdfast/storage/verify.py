@@ -27,6 +27,7 @@ from holdfast.storage.rows import (
     CallRow,
     FailureRow,
     ImplementationRow,
+    LostRow,
     NodeRow,
     OvercomeRow,
     ReferentRow,
@@ -41,7 +42,7 @@ from holdfast.storage.store import read_text, store_path, verify_store
 from holdfast.storage.workdir import WorkDirectory, open_workdir
 
 OTHERS: tuple[type[Row], ...] = (
-    *(FailureRow, OvercomeRow, ImplementationRow, AcceptanceRow),
+    *(FailureRow, OvercomeRow, ImplementationRow, AcceptanceRow, LostRow),
     *(ReferentRow, SourceRow, TimesRow, SessionRow, TargetRow),
 )
 """Kinds of rows that no result depends on."""

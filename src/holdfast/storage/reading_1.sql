@@ -7,4 +7,7 @@ CREATE TEMP TABLE referents (uid BLOB, record TEXT);
 CREATE TEMP TABLE sources (digest TEXT, place TEXT, text TEXT);
 CREATE TEMP TABLE overcome (uid BLOB, kind TEXT, reason TEXT, at TEXT);
 CREATE TEMP TABLE times (operation INTEGER, calls INTEGER, seconds REAL);
-CREATE TEMP TABLE acceptances (operation INTEGER, earlier BLOB, later BLOB, who TEXT, at TEXT, why TEXT, seal INTEGER);
+CREATE TEMP TABLE acceptances (
+    operation INTEGER, earlier BLOB, later BLOB, who TEXT, at TEXT, why TEXT, withdrawn TEXT, seal INTEGER
+);
+CREATE TEMP TABLE lost (call_key BLOB, digest BLOB, seal INTEGER);

@@ -1,0 +1,6 @@
+-- What a catalog of version 2 lacks, for those who only read it: temporary, as in reading_1.sql.
+
+CREATE TEMP VIEW acceptances AS
+SELECT rowid AS rowid, operation, earlier, later, who, at, why, '' AS withdrawn, seal FROM main.acceptances;
+
+CREATE TEMP TABLE lost (call_key BLOB, digest BLOB, seal INTEGER);
