@@ -60,7 +60,7 @@ $(VENV)/.examples $(VENV)/.check $(VENV)/.bench: $(VENV)/.%: $(VENV)/.core
 	touch $@
 
 $(VENV)/.test: $(VENV)/.core
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,dask,hdf5]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,dask,hdf5,arrow,xarray]'
 	touch $@
 
 clean:

@@ -22,6 +22,7 @@ ENGINES: Mapping[str, str] = {
 """Built-in engines: name to `module:class`."""
 
 FORMATS: Mapping[str, str] = {
+    "arrow": "holdfast.formats.arrow:ArrowFormat",
     "hdf5": "holdfast.formats.hdf5:Hdf5Format",
     "json": "holdfast.formats.json:JsonFormat",
     "numpy": "holdfast.formats.numpy:NumpyFormat",

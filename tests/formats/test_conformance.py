@@ -38,3 +38,7 @@ class TestFormatOfAnotherPackage(FormatConformance):
             patch.setattr(metadata, "entry_points", lambda group: metadata.EntryPoints([point]).select(group=group))
             patch.setattr(metadata.EntryPoint, "load", lambda self: OthersFormat)
             yield
+
+
+class TestArrow(FormatConformance):
+    name = "arrow"

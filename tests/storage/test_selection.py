@@ -47,10 +47,15 @@ def test_an_operation_goes_before_the_settings_and_these_before_the_default() ->
 @pytest.mark.parametrize(
     ("dtype", "named", "expected"),
     [
-        ("text", "hdf5", "json"),
+        ("text", "", "json"),
+        ("text", "numpy", "json"),
+        ("text", "hdf5", "hdf5"),
         ("<f8", "", "numpy"),
         ("<f8", "hdf5", "hdf5"),
-        ("<U3", "hdf5", "numpy"),
+        ("<U3", "hdf5", "hdf5"),
+        ("<U3", "arrow", "numpy"),
+        ("<f2", "arrow", "arrow"),
+        ("<c16", "arrow", "numpy"),
         ("<f2", "xdr", "numpy"),
         ("<f8", "json", "numpy"),
     ],
@@ -86,7 +91,10 @@ def test_the_settings_of_a_directory_choose(tmp_path: Path) -> None:
 
 def test_an_unknown_name_in_the_settings_is_said_at_once_and_holds_nothing(tmp_path: Path) -> None:
     choose(tmp_path / "work", "hdf6")
-    with pytest.raises(NotFound, match=r"no format 'hdf6'\. Known are: hdf5, json"), hf.Session(tmp_path / "work"):
+    with (
+        pytest.raises(NotFound, match=r"no format 'hdf6'\. Known are: arrow, hdf5, json"),
+        hf.Session(tmp_path / "work"),
+    ):
         pass
     choose(tmp_path / "work", "numpy")
     with hf.Session(tmp_path / "work") as session:

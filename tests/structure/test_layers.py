@@ -32,8 +32,8 @@ MAY_IMPORT = {
 }
 
 ORDER = {
-    "model": "content checkpoint shape fingerprint operation reference placeholder record datatype typecheck declared layout "
-    "node listing graph control binding carried document workgraph lifecycle comparison explanation plan",
+    "model": "flatbuffer arrow content checkpoint shape fingerprint operation reference placeholder record datatype "
+    "typecheck declared layout node listing graph control binding carried document workgraph lifecycle comparison explanation plan",
     "authoring": "annotation naming source reading distribution imported constant member reach implementation "
     "recorded decorate axes resolve trace flow loop",
     "storage": "flush workdir ownership confine format selection metadata store generation checkpoint publish datastore database rows "
@@ -43,7 +43,7 @@ ORDER = {
     "generated scheduler standing driver explain request plan session builder context",
 }
 
-OPTIONAL = {"numpy", "cloudpickle", "rich", "distributed", "dask", "h5py", "pyarrow"}
+OPTIONAL = {"numpy", "cloudpickle", "rich", "distributed", "dask", "h5py", "pyarrow", "pandas", "polars", "xarray"}
 
 FILES = sorted(ROOT.rglob("*.py"))
 

@@ -13,13 +13,21 @@ from typing import TYPE_CHECKING
 
 from holdfast.errors import InvalidData
 from holdfast.model.content import layout_bytes
-from holdfast.storage.format import TEXT, Layout, check_layout, hash_rest, item_size
+from holdfast.storage.format import (
+    TEXT,
+    Layout,
+    check_expected,
+    check_layout,
+    hash_rest,
+    item_size,
+    map_elements,
+    read_elements,
+    write_array,
+    write_elements,
+)
 
 if TYPE_CHECKING:
     from holdfast.model.content import Array
-
-BLOCK = 16 * 1024 * 1024
-"""Bytes written or read at once."""
 
 _MAGIC = b"\x93NUMPY"
 _ALIGNMENT = 64  # as NumPy does, so that the data of a mapped file are aligned for every instruction set
@@ -44,11 +52,7 @@ class NumpyFormat:
 
     def write(self, value: Array, stream: BufferedIOBase) -> None:
         """Write an array; one that is little-endian and in C order is not copied."""
-        import numpy
-
-        array = numpy.asarray(value, dtype=value.dtype.newbyteorder("<"), order="C")
-        self.begin(check_layout(array.dtype.str, array.shape), stream)
-        self.append(array, stream)
+        write_array(self, value, stream)
 
     def begin(self, layout: Layout, stream: BufferedIOBase) -> None:
         """Write the header."""
@@ -56,34 +60,18 @@ class NumpyFormat:
 
     def append(self, block: Array, stream: BufferedIOBase) -> None:
         """Write the next elements; nothing is copied."""
-        if block.nbytes:
-            data = block.reshape(-1).view("u1").data
-            for start in range(0, len(data), BLOCK):
-                stream.write(data[start : start + BLOCK])
+        write_elements(block, stream)
+
+    def end(self, layout: Layout, stream: BufferedIOBase) -> None:
+        """Write nothing: the file ends with the elements."""
 
     def read(self, stream: BufferedIOBase, layout: Layout | None = None) -> Array:
         """Return the array, read-only and in memory of its own."""
-        import numpy
-
-        found = _read_header(stream, layout)
-        array = numpy.empty(found.shape, dtype=found.dtype)
-        if array.nbytes:
-            _fill(stream, array.reshape(-1).view("u1").data)
-        array.flags.writeable = False
-        return array
+        return read_elements(stream, _read_header(stream, layout))
 
     def map(self, stream: BufferedIOBase, layout: Layout | None = None) -> Array:
         """Return a read-only array on the mapped file."""
-        import mmap
-
-        import numpy
-
-        found = _read_header(stream, layout)
-        if not found.size:
-            return self.read(stream, layout)
-        whole = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-        flat = numpy.frombuffer(whole, dtype=found.dtype, offset=stream.tell())
-        return flat.reshape(found.shape)
+        return map_elements(stream, _read_header(stream, layout))
 
     def digest(self, stream: BufferedIOBase, layout: Layout | None = None) -> str:
         """Return the hex SHA-256 of dtype, shape and data in C order."""
@@ -111,10 +99,7 @@ def _read_header(stream: BufferedIOBase, expected: Layout | None) -> Layout:
     if length > _HEADER_LIMIT:
         raise InvalidData(f"its .npy header declares {length} bytes")
     layout = _parse_header(stream.read(length))
-    if expected is not None and layout != expected:
-        raise InvalidData(
-            f"it holds {layout.dtype} {list(layout.shape)} instead of {expected.dtype} {list(expected.shape)}"
-        )
+    check_expected(layout, expected)
     if stream.tell() + layout.size != end:
         raise InvalidData(f"it has {end} bytes instead of {stream.tell() + layout.size}")
     return layout
@@ -131,13 +116,3 @@ def _parse_header(header: bytes) -> Layout:
     if match[1] == TEXT:
         raise InvalidData("its .npy header is damaged: no dtype")
     return check_layout(match[1], shape)
-
-
-def _fill(stream: BufferedIOBase, target: memoryview) -> None:
-    """Read until the buffer is full; its size was checked against the file, but the file may shrink meanwhile."""
-    done = 0
-    while done < len(target):
-        count = stream.readinto(target[done : done + BLOCK])
-        if not count:
-            raise InvalidData(f"it ends after {done} of {len(target)} bytes of data")
-        done += count

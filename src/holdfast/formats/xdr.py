@@ -1,4 +1,4 @@
-"""Lay an array out as XDR, big-endian, for programs that read nothing newer.
+"""Lay an array or a text out as XDR, big-endian, for programs that read nothing newer.
 
 The file is, in the types of XDR: `string` "holdfast-xdr", `unsigned int` version, `string` dtype as NumPy writes it,
 `unsigned hyper<64>` shape, and then the elements in C order without a count. An element is
@@ -10,8 +10,8 @@ The file is, in the types of XDR: `string` "holdfast-xdr", `unsigned int` versio
     character of a string          unsigned int, its code point
     bytes of length n              opaque[n], padded with zeros to a multiple of four
 
-XDR knows no other sizes of floats, so those are not accepted. Source: RFC 4506, "XDR: External Data Representation
-Standard", M. Eisler, 2006, sections 4.1 to 4.15.
+A text has the dtype "text", and its bytes are one opaque[n]. XDR knows no other sizes of floats, so those are not accepted.
+Source: RFC 4506, "XDR: External Data Representation Standard", M. Eisler, 2006, sections 4.1 to 4.15.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import InvalidData
 from holdfast.model.content import layout_bytes
-from holdfast.storage.format import MAX_DIMENSIONS, TEXT, Layout, check_layout, item_size
+from holdfast.storage.format import MAX_DIMENSIONS, TEXT, Layout, check_expected, check_layout, item_size, write_array
 
 if TYPE_CHECKING:
     from holdfast.model.content import Array
@@ -42,7 +42,7 @@ _WIRE = {
 
 
 class XdrFormat:
-    """Arrays of what XDR has types for, as `.xdr`."""
+    """Texts, and arrays of what XDR has types for, as `.xdr`."""
 
     name = "xdr"
     version = 1
@@ -50,19 +50,18 @@ class XdrFormat:
     canonical = True
 
     def accepts(self, layout: Layout) -> bool:
-        """Return whether it is the layout of an array whose elements XDR knows."""
+        """Return whether it is the layout of a text, or of an array whose elements XDR knows."""
         try:
-            return layout.dtype != TEXT and item_size(layout.dtype) > 0 and _wire_size(layout.dtype) > 0
+            return layout.dtype == TEXT or (item_size(layout.dtype) > 0 and _wire_size(layout.dtype) > 0)
         except InvalidData:
             return False
 
-    def write(self, value: Array, stream: BufferedIOBase) -> None:
-        """Write an array, block by block."""
-        import numpy
-
-        array = numpy.asarray(value, dtype=value.dtype.newbyteorder("<"), order="C")
-        self.begin(check_layout(array.dtype.str, array.shape), stream)
-        self.append(array, stream)
+    def write(self, value: Array | bytes, stream: BufferedIOBase) -> None:
+        """Write an array, block by block, or a text."""
+        if isinstance(value, bytes):
+            stream.write(_write_header(Layout(TEXT, (len(value),))) + value + bytes(-len(value) % _UNIT))
+        else:
+            write_array(self, value, stream)
 
     def begin(self, layout: Layout, stream: BufferedIOBase) -> None:
         """Write the header."""
@@ -75,11 +74,16 @@ class XdrFormat:
         for start in range(0, flat.size, count):
             stream.write(_to_wire(flat[start : start + count]))
 
-    def read(self, stream: BufferedIOBase, layout: Layout | None = None) -> Array:
-        """Return the array, read-only and in memory of its own."""
+    def end(self, layout: Layout, stream: BufferedIOBase) -> None:
+        """Write nothing: the file ends with the elements."""
+
+    def read(self, stream: BufferedIOBase, layout: Layout | None = None) -> Any:
+        """Return the text, or the array, read-only and in memory of its own."""
         import numpy
 
         found = _read_header(stream, layout)
+        if found.dtype == TEXT:
+            return _read_text(stream, found)
         array = numpy.empty(prod(found.shape), dtype=found.dtype)
         done = 0
         for block in _blocks(stream, found):
@@ -90,12 +94,28 @@ class XdrFormat:
         return array
 
     def digest(self, stream: BufferedIOBase, layout: Layout | None = None) -> str:
-        """Return the hex SHA-256 of dtype, shape and data in C order, as for every array."""
+        """Return the hex SHA-256 of the text, or of dtype, shape and data in C order, as for every array."""
         found = _read_header(stream, layout)
+        if found.dtype == TEXT:
+            return sha256(_read_text(stream, found)).hexdigest()
         digest = sha256(layout_bytes(found.dtype, found.shape))
         for block in _blocks(stream, found):
             digest.update(block.tobytes())
         return digest.hexdigest()
+
+
+def _size_in_file(layout: Layout) -> int:
+    """Return the bytes that a text or all elements take in the file."""
+    if layout.dtype == TEXT:
+        return layout.size + -layout.size % _UNIT
+    return prod(layout.shape) * _wire_size(layout.dtype)
+
+
+def _read_text(stream: BufferedIOBase, layout: Layout) -> bytes:
+    padded = stream.read(_size_in_file(layout))
+    if len(padded) != _size_in_file(layout) or padded[layout.size :].strip(b"\0"):
+        raise InvalidData("it ends early, or its padding is not zero")
+    return padded[: layout.size]
 
 
 def _wire_size(dtype: str) -> int:
@@ -180,13 +200,10 @@ def _read_header(stream: BufferedIOBase, expected: Layout | None) -> Layout:
     if dtype[length:].strip(b"\0") or axes > MAX_DIMENSIONS:
         raise InvalidData("its XDR header is damaged")
     layout = check_layout(dtype[:length].decode("latin-1"), [_read_number(stream, 8) for _ in range(axes)])
-    if expected is not None and layout != expected:
-        raise InvalidData(
-            f"it holds {layout.dtype} {list(layout.shape)} instead of {expected.dtype} {list(expected.shape)}"
-        )
+    check_expected(layout, expected)
     if not XdrFormat().accepts(layout):
         raise InvalidData(f"XDR has no type for {layout.dtype!r}")
-    if (size := stream.tell() + prod(layout.shape) * _wire_size(layout.dtype)) != end:
+    if (size := stream.tell() + _size_in_file(layout)) != end:
         raise InvalidData(f"it has {end} bytes instead of {size}")
     return layout
 

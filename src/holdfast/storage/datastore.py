@@ -181,6 +181,7 @@ class _Blocks:
         digest = self._digest.hexdigest()
         text = write_token(self._layout.dtype, self._layout.shape, digest).encode("ascii")
         with self._stack:
+            self._appendable.end(self._layout, self._stream)
             file = close_file(self._stream, DATA, self._form, self._layout, digest)
             return finish(self._folder, Metadata(Content(text, {}).digest, (file,))).name
 

@@ -24,6 +24,9 @@ TEXT = "text"
 HASH_BLOCK = 1024 * 1024
 """Bytes hashed at once."""
 
+BLOCK = 16 * 1024 * 1024
+"""Bytes written or read at once."""
+
 MAX_DIMENSIONS = 64
 """As many axes as NumPy knows."""
 
@@ -111,6 +114,62 @@ def hash_rest(stream: BufferedIOBase, before: bytes = b"", *, size: int | None =
     return digest.hexdigest()
 
 
+def write_array(form: Appendable, value: Array, stream: BufferedIOBase) -> None:
+    """Write a whole array as its one block; InvalidData if it is none that can be stored."""
+    import numpy
+
+    array = numpy.asarray(value, dtype=value.dtype.newbyteorder("<"), order="C")
+    layout = check_layout(array.dtype.str, array.shape)
+    form.begin(layout, stream)
+    form.append(array, stream)
+    form.end(layout, stream)
+
+
+def write_elements(block: Array, stream: BufferedIOBase) -> None:
+    """Write the bytes of an array as they are in memory; nothing is copied."""
+    if block.nbytes:
+        data = block.reshape(-1).view("u1").data
+        for start in range(0, len(data), BLOCK):
+            stream.write(data[start : start + BLOCK])
+
+
+def read_elements(stream: BufferedIOBase, layout: Layout) -> Array:
+    """Return the array whose bytes come next, read-only; its size was checked against the file, but the file may shrink meanwhile."""
+    import numpy
+
+    array = numpy.empty(layout.shape, dtype=layout.dtype)
+    target = array.reshape(-1).view("u1").data if array.nbytes else memoryview(b"")
+    done = 0
+    while done < len(target):
+        count = stream.readinto(target[done : done + BLOCK])
+        if not count:
+            raise InvalidData(f"it ends after {done} of {len(target)} bytes of data")
+        done += count
+    array.flags.writeable = False
+    return array
+
+
+def map_elements(stream: BufferedIOBase, layout: Layout) -> Array:
+    """Return a read-only array on the mapped file, from where the stream stands; the file may be closed afterwards."""
+    import mmap
+
+    import numpy
+
+    if not layout.size:
+        return read_elements(stream, layout)
+    start = stream.tell()
+    whole = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    return numpy.frombuffer(whole, dtype=layout.dtype, count=prod(layout.shape), offset=start).reshape(layout.shape)
+
+
+def check_expected(found: Layout, expected: Layout | None) -> None:
+    """Refuse a file that holds something else than its metadata say."""
+    if expected is not None and found != expected:
+        raise InvalidData(
+            f"it holds {found.dtype} {list(found.shape)} instead of {expected.dtype} {list(expected.shape)}"
+        )
+
+
 class Format(Protocol[Value]):
     """One way to lay a value out in a file.
 
@@ -153,6 +212,9 @@ class Appendable(Protocol):
 
     def append(self, block: Array, stream: BufferedIOBase) -> None:
         """Write the next elements in C order; the block is little-endian and in C order."""
+
+    def end(self, layout: Layout, stream: BufferedIOBase) -> None:
+        """Write what stands after the elements."""
 
 
 @runtime_checkable

@@ -74,10 +74,10 @@ class Metadata:
 
 def write_metadata(metadata: Metadata) -> bytes:
     """Return the bytes of `metadata.json`; for people too."""
-    plain = metadata.plain
+    plain, text = metadata.plain, metadata.text
     record: dict[str, Any] = {
         "version": VERSION,
-        "file_type": plain.format if plain else "json",
+        "file_type": plain.format if plain else text.format if text else "json",
         "digest": metadata.digest.hex(),
         "size": sum(file.size for file in metadata.files),
     }

@@ -45,11 +45,10 @@ def get_store_type(workdir: WorkDirectory, named: str = "") -> str:
 
 
 def choose_format(layout: Layout, store_type: str = "") -> Format[Any]:
-    """Return the format for one value: that of `store_type` if it accepts the layout, else JSON or numpy."""
-    if layout.dtype == TEXT:
-        return load_format("json")  # type: ignore[no-any-return]
+    """Return the format for one value: that of `store_type` if it accepts the layout, else JSON for a text and numpy for an array."""
+    usual = "json" if layout.dtype == TEXT else DEFAULT
     if store_type not in ("", DEFAULT):
         form: Format[Any] = load_format(store_type)
         if form.accepts(layout):
             return form
-    return load_format(DEFAULT)  # type: ignore[no-any-return]
+    return load_format(usual)  # type: ignore[no-any-return]

@@ -247,7 +247,7 @@ def _write_values(folder: Path, content: Content, store_type: str) -> Iterator[S
         yield _write_value(folder, DATA, content.arrays[token[2]], Layout(token[0], token[1]), token[2], store_type)
         return
     layout = Layout(TEXT, (len(content.text),))
-    yield _write_value(folder, DATA, content.text, layout, content.digest.hex(), "")
+    yield _write_value(folder, DATA, content.text, layout, content.digest.hex(), store_type)
     for number, (digest, array) in enumerate(sorted(content.arrays.items(), key=lambda item: item[0])):
         yield _write_value(folder, f"array-{number}", array, Layout(array.dtype.str, array.shape), digest, store_type)
 
@@ -295,6 +295,7 @@ def _read_metadata(root: Path, *inner: str) -> Metadata:
 def _read_text(workdir: WorkDirectory, store: str, file: StoredFile) -> bytes:
     form: Format[bytes] = load_format(file.format)
     with open_within(workdir.path, ("nodes", store[:2], store, file.name)) as stream:
+        _check_file(stream, file, form)
         return form.read(stream, file.layout)
 
 
@@ -339,12 +340,17 @@ def _verify(root: Path, inner: tuple[str, ...], file: StoredFile, state: tuple[i
 def _compare(root: Path, inner: Sequence[str], file: StoredFile) -> None:
     form: Format[Array | bytes] = load_format(file.format)
     with open_within(root, inner) as stream:
-        _check_size(stream, file)
-        if not form.canonical and _checksum(stream) != file.checksum:
-            raise InvalidData(f"{inner[-1]} is not the file that was written")
+        _check_file(stream, file, form)
         found = form.digest(stream, file.layout)
     if found != file.digest:
         raise InvalidData(f"{inner[-1]} holds another value, {found}")
+
+
+def _check_file(stream: BufferedIOBase, file: StoredFile, form: Format[Any]) -> None:
+    """Refuse a file that has not the bytes that were written, before a library that damage may hang sees it."""
+    _check_size(stream, file)
+    if not form.canonical and _checksum(stream) != file.checksum:
+        raise InvalidData(f"{file.name} is not the file that was written")
 
 
 def _check_size(stream: BufferedIOBase, file: StoredFile) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from holdfast.model.content import array_digest, canonical_array, encode
 from holdfast.plugins import load_format
 from holdfast.storage.format import Format, Layout, Mappable
 from holdfast.storage.publish import publish
-from holdfast.storage.store import open_array, read_store, stage, store_path, verify_store
+from holdfast.storage.store import open_array, read_store, read_text, stage, store_path, verify_store
 from holdfast.storage.workdir import WorkDirectory, open_workdir
 
 UID = "ab" * 32
@@ -90,7 +91,21 @@ class FormatConformance:
         for dtype in ("<f4", "<f8", "<i4", "<i8"):
             assert self.format.accepts(Layout(dtype, (3, 2)))
 
-    @pytest.mark.parametrize("dtype", ["|O", "text", ">f8", "<f7", "|V8", "<i4,<f8", "", "f8", "<M8[xyzzy]"])
+    @given(st.text(max_size=50), st.integers(1, 100))
+    @UNTOUCHED
+    def test_a_text_is_read_back_if_the_format_takes_texts(self, text: str, times: int) -> None:
+        """Content texts, as the value of everything that is not one array."""
+        value = encode([text] * times).text
+        layout = Layout("text", (len(value),))
+        if self.format.accepts(layout):
+            stream = io.BytesIO()
+            self.format.write(value, stream)
+            assert self.format.read(stream, layout) == self.format.read(stream) == value
+            assert self.format.digest(stream, layout) == sha256(value).hexdigest()
+            with pytest.raises(InvalidData):
+                self.format.read(stream, Layout("text", (len(value) + 1,)))
+
+    @pytest.mark.parametrize("dtype", ["|O", ">f8", "<f7", "|V8", "<i4,<f8", "", "f8", "<M8[xyzzy]"])
     def test_other_dtypes_are_not_accepted(self, dtype: str) -> None:
         """Objects above all: nothing that could hold code."""
         assert not self.format.accepts(Layout(dtype, (1,)))
@@ -162,6 +177,18 @@ class FormatConformance:
             with pytest.raises(StoreDamaged, match=f"{UID}.*{path.name}"):
                 verify_store(workdir, UID)
         assert is_same(open_array(path), np.arange(12, dtype="<i4").reshape(3, 4))
+
+    def test_a_damaged_text_is_an_error_too(self, tmp_path: Path) -> None:
+        """Of a value that is more than one array."""
+        value = {"a": "text" * 20, "b": np.arange(12.0)}
+        workdir = open_workdir(tmp_path / "work")
+        staged = stage(workdir.path, encode(value), store_type=self.name)
+        publish(workdir, staged.name, UID)
+        path = store_path(workdir, UID) / staged.metadata.files[0].name
+        for _ in flips(path):
+            with pytest.raises(StoreDamaged, match=UID):
+                read_text(workdir, UID)
+        assert read_text(workdir, UID) == encode(value).text
 
     def written(self, array: Any) -> bytes:
         """Return the file of an array."""
