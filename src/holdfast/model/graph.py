@@ -146,6 +146,34 @@ def reachable(output: Input, own: frozenset[Placeholder] | None = None) -> Itera
             waiting.extend(references(source.inputs))
 
 
+def concrete(item: Input, known: Iterable[str] = (), *, deep: bool = True) -> Iterator[Reference]:
+    """Yield the nodes without open placeholders that `item` depends on, also from within bodies, each once.
+
+    Parameters
+    ----------
+    item : input
+    known : iterable of str
+        Uids of nodes that are not yielded, and behind which nothing is looked for.
+    deep : bool
+        Also those behind what is yielded.
+    """
+    seen = set(known)
+    waiting = list(references(item))
+    while waiting:
+        reference = waiting.pop()
+        source = reference.source if isinstance(reference, Part) else reference
+        if source.uid in seen or isinstance(source, DataNode):
+            continue
+        seen.add(source.uid)
+        if isinstance(source, Graph):
+            waiting.extend(references(source.output))
+            continue
+        if not source.free:
+            yield source
+        if isinstance(source, Node) and (deep or source.free):
+            waiting.extend(references(source.inputs))
+
+
 def parts_of(node: Node) -> Iterator[Node | DataNode | Graph]:
     """Yield what the record of a node refers to that has no result of its own: constants, bodies, and what bodies hold."""
     seen: set[str] = set()

@@ -45,6 +45,7 @@ class CountedRun:
         self._state: Input = node.inputs["initial"]
         self._key = rounds_key(node, scheduler.contents)
         self._rounds = KeptRounds(scheduler, task, self._key)
+        scheduler.ledger.add_needs(task.key, (self._key,))
         self._lower = 0 if self._is_scan else self._bound("lower")
         self._count = self._width() if self._is_scan else max(0, self._bound("upper") - self._lower)
 

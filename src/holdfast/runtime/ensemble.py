@@ -15,6 +15,7 @@ from holdfast.errors import HoldfastError
 from holdfast.model.node import Node
 from holdfast.model.reference import Input
 from holdfast.runtime.contents import Places
+from holdfast.runtime.follow import note_needs
 from holdfast.runtime.job import Call, Failed, Finished
 from holdfast.runtime.members import Members, captured
 from holdfast.runtime.task import Failure, Task, failure_of
@@ -106,6 +107,7 @@ class EnsembleRun:
         self._next = last
         arguments = list(self._members.arguments(first, last))
         keys = self._members.keys(arguments)
+        self.scheduler.ledger.add_needs(self.task.key, keys)
         found = self.scheduler.ledger.find_calls(keys)
         for index, key, text in zip(range(first, last), keys, arguments, strict=True):
             row = found.get(key)
@@ -126,6 +128,7 @@ class EnsembleRun:
     def _spawn(self, index: int, key: bytes) -> None:
         self._under_way += 1
         output = self._members.output(index)
+        note_needs(self.scheduler, key, self._node, output)
         self.scheduler.require(
             output, self.scheduler.wait(lambda failure: self._member_computed(index, key, output, failure))
         )

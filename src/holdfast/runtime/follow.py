@@ -6,16 +6,19 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from holdfast.errors import HoldfastError
+from holdfast.model.graph import concrete
+from holdfast.model.node import Node
 from holdfast.model.reference import Input
 from holdfast.runtime.contents import Places
-from holdfast.runtime.task import Failure, Task
+from holdfast.runtime.task import Failure, Requested, Task
 
 if TYPE_CHECKING:
     from holdfast.runtime.scheduler import Scheduler
 
 
 def follow(scheduler: Scheduler, task: Task, item: Input, then: Callable[[Input], None]) -> None:
-    """Have `then` called with `item`, from the loop, when all that it refers to is computed."""
+    """Have `then` called with `item`, from the loop, when all that it refers to is computed; record that the node came down to it."""
+    note_needs(scheduler, task.key, task.node, item)
 
     def settled(failure: Failure | None) -> None:
         if failure is not None:
@@ -24,6 +27,14 @@ def follow(scheduler: Scheduler, task: Task, item: Input, then: Callable[[Input]
         guard(scheduler, task, lambda: then(item))
 
     scheduler.require(item, scheduler.wait(settled))
+
+
+def note_needs(scheduler: Scheduler, owner: bytes, node: Requested, item: Input) -> None:
+    """Record the nodes that `item` consists of, but for those that the record of `node` leads to."""
+    assert isinstance(node, Node)
+    known = [reference.uid for reference in concrete(node.inputs, deep=False)]
+    if needs := [bytes.fromhex(reference.uid) for reference in concrete(item, known)]:
+        scheduler.ledger.add_needs(owner, needs)
 
 
 def guard(scheduler: Scheduler, task: Task, act: Callable[[], None]) -> None:

@@ -45,6 +45,7 @@ class LoopRun:
         key = rounds_key(node, scheduler.contents)
         self._rounds = KeptRounds(scheduler, task, key)
         self._allowed_key = allowed_key(node, key)
+        scheduler.ledger.add_needs(task.key, (key, self._allowed_key))
         self._allowed = 0
 
     def begin(self) -> None:

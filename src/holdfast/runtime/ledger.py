@@ -30,6 +30,7 @@ from holdfast.storage.catalog import Catalog
 from holdfast.storage.commit import GroupCommit
 from holdfast.storage.rows import (
     CallRow,
+    ExpansionRow,
     FailureRow,
     ImplementationRow,
     NodeRow,
@@ -91,17 +92,22 @@ class Ledger:
         self._times[operation] = calls + 1, seconds + outcome.seconds
         if store:
             self._outgoing.staged.append((outcome.staged, store))
-        row = call_row(outcome, bytes.fromhex(store) if store else None)
+        row = call_row(operation, outcome, bytes.fromhex(store) if store else None)
         self._calls[outcome.key] = row
         self._outgoing.calls.append(outcome.key)
         self._outgoing.rows += [row, *array_rows(outcome)]
         self.add_arrays(outcome.arrays)
 
+    def add_needs(self, owner: bytes, needs: Iterable[bytes]) -> None:
+        """Record some of what a node comes down to: it is kept with its result."""
+        self._outgoing.rows.append(ExpansionRow(owner, b"".join(needs)))
+
     def add_expansion(self, identity: bytes, key: bytes, document: str) -> None:
         """Make durable that a call returned nodes, in the form of a loop of one round, and that its operation does so."""
         self._generators[identity] = True
-        rows = [RoundRow(_generator_key(identity), 0, ""), RoundRow(_expansion_key(key), 0, document)]
-        self._outgoing.rows.extend(rows)
+        generator, expansion = _generator_key(identity), _expansion_key(key)
+        self._outgoing.rows += [RoundRow(generator, 0, ""), RoundRow(expansion, 0, document)]
+        self.add_needs(key, (generator, expansion))
 
     def find_expansion(self, identity: bytes, key: bytes) -> str | None:
         """Return the document of the nodes that a call returned, if it did; operations that never do cost one look each."""

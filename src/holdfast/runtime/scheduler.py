@@ -322,6 +322,7 @@ class Scheduler:
             return
         task.become(NodeState.RUNNING)
         self.tell(NodeStarted(node.uid, node.name))
+        self.ledger.add_needs(bytes.fromhex(node.uid), (task.key,))
         run = RUNS.get(node.scope)
         if run is None:
             raise GraphError("this version has no such control flow")
@@ -339,6 +340,7 @@ class Scheduler:
         if document is not None:
             pending = self.dispatcher.hold(node.code, identity, call, consumer, index)
             consumer.started(index)
+            self.ledger.add_needs(bytes.fromhex(consumer.store_uid(index)), (call.key,))
             GeneratedNodes(self, pending, document).follow()
             return
         changed = self.ledger.add_run(node)
@@ -362,6 +364,8 @@ class Scheduler:
 
     def _settle_call(self, pending: Pending, outcome: Settled) -> None:
         if isinstance(outcome, Expanded):
+            for consumer, index in pending.consumers:
+                self.ledger.add_needs(bytes.fromhex(consumer.store_uid(index)), (pending.call.key,))
             GeneratedNodes(self, pending, outcome.document, outcome.seconds).keep()
             return
         if isinstance(outcome, Finished):

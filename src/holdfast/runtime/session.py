@@ -262,9 +262,15 @@ class Session:
             return explain_task(self._catalog, self._scheduler.tasks, node)
 
     def name_target(self, name: str, node: Any) -> None:
-        """Keep a name for a node, under which `explain` finds it; the parts of a mapping or list get names with a dot and their label."""
+        """Keep a name for a node, under which `explain` finds it, and what it needs, which `holdfast collect` does not remove.
+
+        The parts of a mapping or list get names with a dot and their label.
+        """
+        item = requested(node)
         self._require_open()
-        self._commit.append(target_rows(name, requested(node)), (), _nothing)
+        with self._state:
+            rows = target_rows(name, item, self._catalog)
+        self._commit.append(rows, (), _nothing)
 
     def plan(self, node: Any) -> Plan:
         """Return what asking for a node would run, how many calls, why, and how long they took in the past; runs nothing.

@@ -21,6 +21,7 @@ from holdfast.storage.rows import (
     ArrayRow,
     CallRow,
     Conflict,
+    ExpansionRow,
     FailureRow,
     ImplementationRow,
     LostRow,
@@ -39,6 +40,7 @@ from holdfast.storage.seal import (
     acceptance_columns,
     array_columns,
     call_columns,
+    expansion_columns,
     failure_columns,
     implementation_columns,
     lost_columns,
@@ -47,6 +49,8 @@ from holdfast.storage.seal import (
     read_array,
     read_call,
     read_call_key,
+    read_dated_call,
+    read_expansion,
     read_failure,
     read_implementation,
     read_lost,
@@ -63,13 +67,14 @@ from holdfast.storage.workdir import WorkDirectory
 
 Found = TypeVar("Found")
 
-_NAMED = (NodeRow, FailureRow, ImplementationRow, TimesRow, AcceptanceRow)
+_NAMED = (NodeRow, CallRow, FailureRow, ImplementationRow, TimesRow, AcceptanceRow)
 
 _WALKS: dict[type[Row], tuple[str, Callable[[Columns], Row]]] = {
     NodeRow: ("walk_nodes", read_node),
-    CallRow: ("walk_calls", read_call),
+    CallRow: ("walk_calls", read_dated_call),
     ArrayRow: ("walk_arrays", read_array),
     RoundRow: ("walk_rounds", read_round),
+    ExpansionRow: ("walk_expansions", read_expansion),
     FailureRow: ("walk_failures", read_failure),
     SessionRow: ("walk_sessions", read_session),
     ImplementationRow: ("walk_implementations", read_implementation),
@@ -314,11 +319,13 @@ class Catalog:
         with self._database.transaction():
             if confirm is not None:
                 confirm()
-            operations = self._intern({row.operation for kind in _NAMED for row in groups.get(kind, ())})
+            named = {row.operation for kind in _NAMED for row in groups.get(kind, ())}
+            operations = self._intern(named - {""})
             self._write_nodes(groups.get(NodeRow, []), operations)
-            conflicts = self._write_calls(groups.get(CallRow, []))
+            conflicts = self._write_calls(groups.get(CallRow, []), operations)
             self._insert("add_array", map(array_columns, groups.get(ArrayRow, [])))
             self._insert("add_round", map(round_columns, groups.get(RoundRow, [])))
+            self._insert("add_expansion", map(expansion_columns, groups.get(ExpansionRow, [])))
             self._write_failures({row.uid: row for row in groups.get(FailureRow, [])}, operations)
             codes: list[ImplementationRow] = groups.get(ImplementationRow, [])
             columns = [implementation_columns(row, operations[row.operation]) for row in codes]
@@ -354,8 +361,8 @@ class Catalog:
             self._database.change("keep_failure", uids)
             self._count("failures", -self._database.change("remove_failure", uids))
 
-    def _write_calls(self, rows: list[CallRow]) -> tuple[Conflict, ...]:
-        added = self._insert("add_call", map(call_columns, rows))
+    def _write_calls(self, rows: list[CallRow], operations: dict[str, int]) -> tuple[Conflict, ...]:
+        added = self._insert("add_call", [call_columns(row, operations.get(row.operation)) for row in rows])
         self._count("calls", added)
         conflicts = self._find_again(rows) if rows and self._database.select("has_lost")[0][0] else []
         if added < len(rows):

@@ -27,7 +27,7 @@ from holdfast.storage.flush import flush_folder
 Durability = Literal["power", "process"]
 """What survives: a power cut, or only the end of the process. Neither ever tears what was written."""
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Kept as `PRAGMA user_version`; a database with a higher one is refused."""
 
 Columns = tuple[Any, ...]

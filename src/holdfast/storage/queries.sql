@@ -112,7 +112,11 @@ SELECT nodes.rowid, uid, call_key, name, record, session, reused, key_seal, reco
 FROM nodes LEFT JOIN operations ON operations.id = nodes.operation WHERE nodes.rowid > ? ORDER BY nodes.rowid
 
 -- name: walk_calls
-SELECT rowid, call_key, digest, text, store, seconds, seal FROM calls WHERE rowid > ? ORDER BY rowid
+SELECT calls.rowid, call_key, digest, text, store, seconds, name, made, seal
+FROM calls LEFT JOIN operations ON operations.id = calls.operation WHERE calls.rowid > ? ORDER BY calls.rowid
+
+-- name: walk_expansions
+SELECT rowid, owner, mark, needs FROM expansions WHERE rowid > ? ORDER BY rowid
 
 -- name: walk_arrays
 SELECT rowid, digest, dtype, shape, data, store, file, members, seal FROM arrays WHERE rowid > ? ORDER BY rowid
@@ -202,7 +206,11 @@ INSERT INTO overcome (uid, kind, reason, at) VALUES (?, ?, ?, ?)
 INSERT INTO overcome (uid, kind, reason, at) SELECT uid, kind, reason, at FROM failures WHERE uid = ?
 
 -- name: add_call
-INSERT INTO calls (call_key, digest, text, store, seconds, seal) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+INSERT INTO calls (call_key, digest, text, store, seconds, operation, made, seal) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING
+
+-- name: add_expansion
+INSERT INTO expansions (owner, mark, needs) VALUES (?, ?, ?) ON CONFLICT DO NOTHING
 
 -- name: add_array
 INSERT INTO arrays (digest, dtype, shape, data, store, file, members, seal) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING

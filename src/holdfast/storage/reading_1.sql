@@ -11,3 +11,8 @@ CREATE TEMP TABLE acceptances (
     operation INTEGER, earlier BLOB, later BLOB, who TEXT, at TEXT, why TEXT, withdrawn TEXT, seal INTEGER
 );
 CREATE TEMP TABLE lost (call_key BLOB, digest BLOB, seal INTEGER);
+
+CREATE TEMP VIEW calls AS
+SELECT rowid AS rowid, call_key, digest, text, store, seconds, NULL AS operation, 0 AS made, seal FROM main.calls;
+
+CREATE TEMP TABLE expansions (owner BLOB, mark INTEGER, needs BLOB);

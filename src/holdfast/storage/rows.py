@@ -35,6 +35,10 @@ class CallRow(NamedTuple):
     store: bytes | None = None
     """Name of the store that holds what is not inline; None if there is none."""
     seconds: float = 0.0
+    operation: str = ""
+    """Of what was called; empty for a composed value, and where a look-up leaves it out, as it does the next one."""
+    made: int = 0
+    """Seconds since 1970 by the wall clock, for people to choose by; 0: now, or before that was kept."""
 
 
 class ArrayRow(NamedTuple):
@@ -58,6 +62,15 @@ class RoundRow(NamedTuple):
     loop_key: bytes
     number: int
     state: str
+
+
+class ExpansionRow(NamedTuple):
+    """Some of what a node came down to while it ran; none of it is needed for its result."""
+
+    owner: bytes
+    """A call key; or the uid of a node or target, for as long as that is not done."""
+    needs: bytes
+    """Uids, call keys and keys of loops, 32 bytes each, one after the other."""
 
 
 class FailureRow(NamedTuple):
@@ -163,7 +176,7 @@ class SessionRow(NamedTuple):
 
 Row = (
     NodeRow | CallRow | ArrayRow | RoundRow | FailureRow | ImplementationRow | ReferentRow | SourceRow | TimesRow
-    | AcceptanceRow | LostRow | OvercomeRow | TargetRow | SessionRow
+    | AcceptanceRow | LostRow | OvercomeRow | TargetRow | SessionRow | ExpansionRow
 )  # fmt: skip
 
 

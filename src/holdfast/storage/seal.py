@@ -8,6 +8,7 @@ guarded by their SHA-256. Pure.
 from __future__ import annotations
 
 import json
+import time
 from hashlib import sha256
 from zlib import crc32
 
@@ -21,6 +22,7 @@ from holdfast.storage.rows import (
     AcceptanceRow,
     ArrayRow,
     CallRow,
+    ExpansionRow,
     FailureRow,
     ImplementationRow,
     LostRow,
@@ -55,10 +57,10 @@ def read_call_key(columns: Columns) -> tuple[bytes, bytes]:
     return uid, key
 
 
-def call_columns(row: CallRow) -> Columns:
+def call_columns(row: CallRow, operation: int | None) -> Columns:
     """Return the columns of a call."""
     seal = crc32(row.call_key + row.digest + (row.store or b""))
-    return row.call_key, row.digest, row.text, row.store, row.seconds, seal
+    return row.call_key, row.digest, row.text, row.store, row.seconds, operation, row.made or int(time.time()), seal
 
 
 def read_call(columns: Columns) -> CallRow:
@@ -67,6 +69,12 @@ def read_call(columns: Columns) -> CallRow:
     if crc32(key + digest + (store or b"")) != seal or (text is not None and sha256(text).digest() != digest):
         raise _broken("call", key)
     return CallRow(key, digest, text, store, seconds)
+
+
+def read_dated_call(columns: Columns) -> CallRow:
+    """Return a call from its columns, with its operation and when it was made."""
+    *members, operation, made, seal = columns
+    return read_call((*members, seal))._replace(operation=operation or "", made=made)
 
 
 def array_columns(row: ArrayRow) -> Columns:
@@ -102,6 +110,19 @@ def read_round(columns: Columns) -> RoundRow:
     if crc32(loop_key + f"{number} {state}".encode()) != seal:
         raise _broken("loop", loop_key)
     return RoundRow(loop_key, number, state)
+
+
+def expansion_columns(row: ExpansionRow) -> Columns:
+    """Return the columns of an expansion; its mark makes equal rows one, and is its seal."""
+    return row.owner, _mark(row.owner, row.needs), row.needs
+
+
+def read_expansion(columns: Columns) -> ExpansionRow:
+    """Return an expansion from its columns."""
+    owner, mark, needs = columns
+    if _mark(owner, needs) != mark or len(needs) % 32:
+        raise _broken("expansion", owner)
+    return ExpansionRow(owner, needs)
 
 
 def implementation_columns(row: ImplementationRow, operation: int) -> Columns:
@@ -190,6 +211,10 @@ def _seal_array(
     digest: bytes, dtype: str, shape: str, store: bytes | None, file: str | None, members: bytes | None
 ) -> int:
     return crc32(members or b"", crc32(digest + f"{dtype}{shape}{file}".encode() + (store or b"")))
+
+
+def _mark(owner: bytes, needs: bytes) -> int:
+    return int.from_bytes(sha256(owner + needs).digest()[:8], "big", signed=True)
 
 
 def _seal_acceptance(row: AcceptanceRow) -> int:

@@ -25,6 +25,7 @@ from holdfast.storage.rows import (
     AcceptanceRow,
     ArrayRow,
     CallRow,
+    ExpansionRow,
     FailureRow,
     ImplementationRow,
     LostRow,
@@ -42,7 +43,7 @@ from holdfast.storage.store import read_text, store_path, verify_store
 from holdfast.storage.workdir import WorkDirectory, open_workdir
 
 OTHERS: tuple[type[Row], ...] = (
-    *(FailureRow, OvercomeRow, ImplementationRow, AcceptanceRow, LostRow),
+    *(ExpansionRow, FailureRow, OvercomeRow, ImplementationRow, AcceptanceRow, LostRow),
     *(ReferentRow, SourceRow, TimesRow, SessionRow, TargetRow),
 )
 """Kinds of rows that no result depends on."""

@@ -1,0 +1,6 @@
+-- What a catalog of version 3 lacks, for those who only read it: temporary, as in reading_1.sql.
+
+CREATE TEMP VIEW calls AS
+SELECT rowid AS rowid, call_key, digest, text, store, seconds, NULL AS operation, 0 AS made, seal FROM main.calls;
+
+CREATE TEMP TABLE expansions (owner BLOB, mark INTEGER, needs BLOB);
