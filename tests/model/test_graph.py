@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import holdfast as hf
 from holdfast.errors import InvalidData
+from holdfast.model.graph import concrete
 
 
 @hf.operation(name="demo.add", version="1")
@@ -110,3 +111,12 @@ def test_binding_a_random_graph_is_the_same_as_building_it(steps: Any, x: int, y
     assert traced.bind(x=given_x, y=given_y) == direct
     assert traced.bind(y=given_y).bind(x=given_x) == direct
     assert traced.bind(x=given_x).bind(y=given_y) == direct
+
+
+def test_concrete_nodes_are_found_behind_inputs_and_in_bodies_once_each() -> None:
+    first, second, third = add(1, 2), add(3, 4), add(5, 6)
+    ensemble = hf.map(lambda x: add(add(x, second), add(second, third)), x=[first, first])
+    inner = add(second, third)
+    assert {node.uid for node in concrete(ensemble)} == {node.uid for node in (ensemble, first, second, third, inner)}
+    assert {node.uid for node in concrete(ensemble.inputs, deep=False)} == {first.uid, second.uid, inner.uid}
+    assert [node.uid for node in concrete([add(first, 1)["part"]], [first.uid])] == [add(first, 1).uid]

@@ -22,6 +22,7 @@ from holdfast.storage.rows import (
     ArrayRow,
     CallRow,
     Conflict,
+    ExpansionRow,
     FailureRow,
     ImplementationRow,
     LostRow,
@@ -353,6 +354,20 @@ def test_a_lost_result_is_compared_once_when_it_is_made_again(catalog: Catalog) 
     assert list(catalog.walk(LostRow)) == [lost[2]]
     assert catalog.find_calls([digest(2)]) == {digest(2): call(2, b"[2]")}
     assert catalog.write([call(2, b"[2]")]) == ()
+
+
+def test_expansions_that_are_written_again_stand_once(catalog: Catalog) -> None:
+    rows = [ExpansionRow(digest(1), digest(2) + digest(3)), ExpansionRow(digest(1), digest(4))]
+    catalog.write(rows)
+    catalog.write(rows[:1])
+    assert sorted(catalog.walk(ExpansionRow)) == sorted(rows)
+
+
+def test_calls_know_their_operation_and_when_they_were_made(catalog: Catalog) -> None:
+    catalog.write([call(1)._replace(operation="demo.add", made=7), call(2)])
+    first, second = sorted(row for row in catalog.walk(CallRow) if isinstance(row, CallRow))
+    assert (first.operation, first.made) == ("demo.add", 7)
+    assert (second.operation, second.made > 1_700_000_000) == ("", True)
 
 
 # versions

@@ -7,7 +7,7 @@ one higher than that of any graph nested inside, so that no graph takes another'
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from holdfast.errors import GraphError

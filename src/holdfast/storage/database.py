@@ -176,7 +176,9 @@ def _check_file(path: Path, read_only: bool) -> None:
     # Source: https://sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
     connection = _connect(path, "ro&immutable=1")
     version = 0
-    with suppress(sqlite3.DatabaseError):  # without the log it may make no sense, as during a checkpoint
+    with suppress(
+        sqlite3.DatabaseError, UnicodeDecodeError
+    ):  # without the log it may make no sense, as during a checkpoint
         version = connection.execute("PRAGMA user_version").fetchone()[0]
     connection.close()
     _check_version(version, path)
@@ -306,6 +308,8 @@ def _translated(path: Path) -> Iterator[None]:
         raise
     except sqlite3.Error as error:
         raise _explain(path, error) from error
+    except UnicodeDecodeError as error:  # SQLite quotes what it cannot understand
+        raise damage(path, "its description of the tables is no text") from error
 
 
 def _explain(path: Path, error: sqlite3.Error) -> HoldfastError:
