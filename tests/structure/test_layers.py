@@ -38,9 +38,9 @@ ORDER = {
     "recorded decorate axes resolve trace flow loop",
     "storage": "flush workdir ownership confine format selection metadata store generation checkpoint publish datastore database rows "
     "seal catalog commit inventory target summary entry verify repair userfile",
-    "runtime": "events audience job engine code worker recent contents task commitment happening ledger dispatch "
+    "runtime": "events audience job engine code worker recent contents task acceptance commitment happening ledger dispatch "
     "nodecall follow rounds gathering members ensemble reduction iteration counted branch expansion "
-    "generated scheduler standing driver explain request plan session builder context",
+    "generated scheduler standing driver nearest difference accept explain request plan session builder context",
 }
 
 OPTIONAL = {"numpy", "cloudpickle", "rich", "distributed", "dask", "h5py", "pyarrow", "pandas", "polars", "xarray"}

@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from holdfast.cli import explain, export, ls, run, show, status, unlock, verify
+    from holdfast.cli import accept, explain, export, ls, run, show, status, unlock, verify
 
     parser = argparse.ArgumentParser(
         prog="holdfast", description="Computations that never lose, repeat or corrupt a finished result."
@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         ("ls", ls),
         ("show", show),
         ("explain", explain),
+        ("accept", accept),
         ("verify", verify),
         ("unlock", unlock),
     ):

@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import Any
 
 from holdfast.errors import GraphError, HoldfastError, NotFound
-from holdfast.model.reference import Reference
+from holdfast.model.node import Node
+from holdfast.model.reference import Part, Reference
 
 
 def split_target(target: str) -> tuple[Path, str]:
@@ -28,10 +29,15 @@ def split_target(target: str) -> tuple[Path, str]:
     path, colon, name = target.rpartition(":")
     if not colon or not name.isidentifier():
         raise NotFound(f"{target!r} names no node. Write the file and the name in it: adaptive.py:final")
+    return find_file(path), name
+
+
+def find_file(path: str) -> Path:
+    """Return the file of a script; NotFound if there is none."""
     place = Path(path)
     if not place.is_file():
         raise NotFound(f"There is no file {path!r}. Write the script and a name in it: adaptive.py:final")
-    return place, name
+    return place
 
 
 def load_script(path: Path) -> Any:
@@ -88,6 +94,11 @@ def find_nodes(module: Any, name: str) -> Any:
             f"{module.__name__}.{name} is a {type(found).__name__}, expected a node, or a mapping or list of nodes."
         )
     return found
+
+
+def all_nodes(module: Any) -> list[Reference]:
+    """Return every node that has a name of its own in a script, and is no abstract graph."""
+    return [found for found in vars(module).values() if isinstance(found, (Node, Part)) and not found.free]
 
 
 def _holds_nodes(found: Any) -> bool:

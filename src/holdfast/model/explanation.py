@@ -86,7 +86,7 @@ class Explanation:
         where = f" in session {self.session}, which began at {self.at}" if self.session else ""
         lines = [f"{self.operation} {self.uid[:12]} {_OUTCOMES[self.outcome]}{where}"]
         for reason in self.reasons:
-            lines += _lines(reason)
+            lines += reason_lines(reason)
         if self.compared_with:
             lines.append(f"  compared with {self.compared_with[:12]}, the nearest earlier node of this operation")
         return "\n".join(lines)
@@ -103,6 +103,7 @@ _OUTCOMES: dict[str, str] = {
 }
 
 
-def _lines(reason: Reason) -> Sequence[str]:
+def reason_lines(reason: Reason) -> Sequence[str]:
+    """Return a reason in lines, for people."""
     where = f"upstream, {reason.operation} {reason.node[:12]}: " if reason.upstream else ""
     return [f"  - {where}{reason.text}", *(f"      {line}" for line in reason.diff.splitlines())]

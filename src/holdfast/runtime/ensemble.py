@@ -19,6 +19,7 @@ from holdfast.runtime.follow import note_needs
 from holdfast.runtime.job import Call, Failed, Finished
 from holdfast.runtime.members import Members, captured
 from holdfast.runtime.task import Failure, Task, failure_of
+from holdfast.storage.rows import CallRow
 
 if TYPE_CHECKING:
     from holdfast.runtime.scheduler import Scheduler
@@ -107,8 +108,8 @@ class EnsembleRun:
         self._next = last
         arguments = list(self._members.arguments(first, last))
         keys = self._members.keys(arguments)
-        self.scheduler.ledger.add_needs(self.task.key, keys)
-        found = self.scheduler.ledger.find_calls(keys)
+        found = self._find(keys, arguments)
+        self.scheduler.ledger.add_needs(self.task.key, (found[key].call_key if key in found else key for key in keys))
         for index, key, text in zip(range(first, last), keys, arguments, strict=True):
             row = found.get(key)
             if row is not None:
@@ -189,8 +190,15 @@ class EnsembleRun:
             self._give_up(error)
 
     def _text_from_store(self, index: int) -> bytes:
-        (key,) = self._members.keys(list(self._members.arguments(index, index + 1)))
-        return self.scheduler.contents.read_call(self.scheduler.ledger.find_calls([key])[key])
+        arguments = list(self._members.arguments(index, index + 1))
+        keys = self._members.keys(arguments)
+        return self.scheduler.contents.read_call(self._find(keys, arguments)[keys[0]])
+
+    def _find(self, keys: list[bytes], arguments: list[bytes]) -> dict[bytes, CallRow]:
+        """Return the results of members that are finished, by key."""
+        if self._call is None:
+            return self.scheduler.ledger.find_calls(keys)
+        return self.scheduler.ledger.find_results(self._call, keys, arguments)
 
     def _give_up(self, error: Exception) -> None:
         self._next = len(self._texts)

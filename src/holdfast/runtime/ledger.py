@@ -4,7 +4,7 @@ Whoever looks for the result of a call finds it here before the catalog knows it
 names it, so that an interruption in between leaves at worst a store that nobody names.
 
 State: the commitment that grows during a turn, the calls that are not durable, the implementations that were seen with why their
-operations run, the referents that were kept, the times of calls, and which operations are known to return nodes.
+operations run, the referents that were kept, the times of calls, which operations are known to return nodes, and what was accepted.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from holdfast.model.graph import parts_of
 from holdfast.model.node import Node
 from holdfast.model.operation import full_name
 from holdfast.model.reference import Input, Part, references
+from holdfast.runtime.acceptance import Acceptances
 from holdfast.runtime.commitment import Commitment, array_rows, call_row, composite_rows
 from holdfast.runtime.contents import Contents, Places
 from holdfast.runtime.events import CodeChanged, Event
@@ -70,6 +71,7 @@ class Ledger:
         self._referents: set[str] = set()
         self._times: dict[str, tuple[int, float]] = {}
         self._generators: dict[bytes, bool] = {}
+        self.acceptances = Acceptances(catalog.find_acceptances())
 
     def find_calls(self, keys: Sequence[bytes]) -> dict[bytes, CallRow]:
         """Return the results of calls that are durable, or will be with a commitment that is under way."""
@@ -77,6 +79,14 @@ class Ledger:
         if self._calls:
             found.update({key: self._calls[key] for key in keys if key in self._calls})
         return found
+
+    def find_results(self, node: Node, keys: Sequence[bytes], arguments: Sequence[bytes]) -> dict[bytes, CallRow]:
+        """Return the results of calls of one operation by key; also those that stand from code whose change was accepted."""
+        return self.acceptances.find(node, keys, arguments, self.find_calls)
+
+    def note_acceptances(self) -> None:
+        """Take up what was accepted or withdrawn since."""
+        self.acceptances = Acceptances(self._catalog.find_acceptances())
 
     def is_readable(self, row: CallRow) -> bool:
         """Return whether the value of a call can be read now: not from a store that is still under construction."""

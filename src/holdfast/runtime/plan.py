@@ -18,6 +18,8 @@ from holdfast.model.control import COND, GATHER, LOOPS, common_width, known_widt
 from holdfast.model.node import CommittedNode, Node
 from holdfast.model.plan import Plan, PlannedCalls
 from holdfast.model.reference import Input, Part, Reference, references
+from holdfast.runtime.accept import acceptance_row, look_at
+from holdfast.runtime.acceptance import Acceptances
 from holdfast.runtime.contents import Contents, Places
 from holdfast.runtime.ensemble import BLOCK
 from holdfast.runtime.expansion import needed, node_key
@@ -26,6 +28,7 @@ from holdfast.runtime.members import Members, captured, member_call
 from holdfast.runtime.request import requested
 from holdfast.storage.catalog import Catalog
 from holdfast.storage.inventory import open_to_look
+from holdfast.storage.rows import CallRow
 from holdfast.storage.workdir import WorkDirectory
 
 
@@ -38,8 +41,8 @@ class _Operation:
     reasons: Counter[str] = field(default_factory=Counter)
 
 
-def plan_in(working_directory: str, node: Any) -> Plan:
-    """Return what asking for nodes would run in a working directory, which need not exist and may be in use.
+def plan_in(working_directory: str, node: Any, accepting: Iterable[Any] = ()) -> Plan:
+    """Return what asking for nodes would run in a working directory, which need not exist and may be in use; see `plan`.
 
     Raises
     ------
@@ -49,10 +52,10 @@ def plan_in(working_directory: str, node: Any) -> Plan:
     item = requested(node)
     workdir, catalog = open_to_look(working_directory)
     with catalog:
-        return plan(workdir, catalog, [item])
+        return plan(workdir, catalog, [item], accepting)
 
 
-def plan(workdir: WorkDirectory, catalog: Catalog, items: Sequence[Input]) -> Plan:
+def plan(workdir: WorkDirectory, catalog: Catalog, items: Sequence[Input], accepting: Iterable[Any] = ()) -> Plan:
     """Return what a request would run.
 
     Parameters
@@ -61,8 +64,16 @@ def plan(workdir: WorkDirectory, catalog: Catalog, items: Sequence[Input]) -> Pl
     catalog : Catalog
     items : sequence of input
         Concrete: without placeholders.
+    accepting : iterable of operations
+        Whose last change of code is taken to be accepted, besides what is.
+
+    Raises
+    ------
+    NotFound
+        Of one of these no other code has run.
     """
-    planner = _Planner(workdir, catalog)
+    assumed = [acceptance_row(look_at(catalog, operation, why="taken to be accepted")) for operation in accepting]
+    planner = _Planner(workdir, catalog, Acceptances([*catalog.find_acceptances(), *assumed]))
     missing = planner.find_missing([reference for item in items for reference in references(item)])
     sorter = TopologicalSorter({uid: [source.uid for source in _sources(node)] for uid, node in missing.items()})
     sorter.prepare()
@@ -76,8 +87,9 @@ def plan(workdir: WorkDirectory, catalog: Catalog, items: Sequence[Input]) -> Pl
 class _Planner:
     """What is known of one request."""
 
-    def __init__(self, workdir: WorkDirectory, catalog: Catalog) -> None:
+    def __init__(self, workdir: WorkDirectory, catalog: Catalog, acceptances: Acceptances) -> None:
         self._catalog = catalog
+        self._acceptances = acceptances
         self._contents = Contents(workdir, catalog, shares_memory=True, store_type="numpy")
         self._operations: dict[str, _Operation] = {}
         self._pending: set[str] = set()
@@ -110,20 +122,22 @@ class _Planner:
 
     def look_at(self, nodes: list[Node]) -> None:
         """Decide about nodes whose inputs were all looked at before."""
-        ready: list[tuple[Node, bytes]] = []
+        ready: list[tuple[Node, bytes, bytes]] = []
         for node in nodes:
             if any(source.uid in self._pending for source in _sources(node)):
                 self._wait(node)
                 continue
             try:
-                ready.append((node, node_key(node, self._contents.text_of(needed(node), {}))))
+                arguments = self._contents.text_of(needed(node), {})
+                ready.append((node, node_key(node, arguments), arguments))
             except (HoldfastError, OSError) as error:
                 self._refuse(node, error)
-        found = self._catalog.find_calls([key for _, key in ready])
-        for node, key in ready:
-            if key in found:
+        found = self._catalog.find_calls([key for _, key, _ in ready])
+        for node, key, arguments in ready:
+            row = found.get(key) or self._accepted_result(node, key, arguments)
+            if row is not None:
                 self._reused += 1
-                self._contents.note_result(node.uid, self._contents.read_call(found[key]))
+                self._contents.note_result(node.uid, self._contents.read_call(row))
             elif node.code is not None:
                 self._call(node, node, [key])
             else:
@@ -131,6 +145,11 @@ class _Planner:
                     self._expand(node)
                 except (HoldfastError, OSError) as error:
                     self._refuse(node, error)
+
+    def _accepted_result(self, node: Node, key: bytes, arguments: bytes) -> CallRow | None:
+        if not self._acceptances.earlier(node):
+            return None
+        return self._acceptances.find(node, [key], [arguments], self._catalog.find_calls).get(key)
 
     def _refuse(self, node: Node, error: Exception) -> None:
         """Note a node that would fail before anything of it ran."""
@@ -163,8 +182,9 @@ class _Planner:
         members = Members(node, self._contents)
         width = members.begin()
         for first in range(0, width, BLOCK):
-            keys = members.keys(list(members.arguments(first, min(first + BLOCK, width))))
-            found = self._catalog.find_calls(keys)
+            arguments = list(members.arguments(first, min(first + BLOCK, width)))
+            keys = members.keys(arguments)
+            found = self._acceptances.find(call, keys, arguments, self._catalog.find_calls)
             self._reused += len(found)
             self._call(node, call, [key for key in keys if key not in found])
 

@@ -273,7 +273,7 @@ class Scheduler:
             return
         found = self.ledger.find_calls(list({task.key for task, _ in keyed}))
         for task, places in keyed:
-            row = found.get(task.key)
+            row = found.get(task.key) or self._accepted_result(task)
             try:
                 if row is not None:
                     self._reuse_call(task, row)
@@ -303,7 +303,15 @@ class Scheduler:
         task.key = node_key(node, task.arguments)
         return places
 
+    def _accepted_result(self, task: Task) -> CallRow | None:
+        """Return the result that stands for a call from earlier code whose change was accepted."""
+        node = task.node
+        if not isinstance(node, Node) or not self.ledger.acceptances.earlier(node):
+            return None
+        return self.ledger.find_results(node, [task.key], [task.arguments]).get(task.key)
+
     def _reuse_call(self, task: Task, row: CallRow) -> None:
+        task.key = row.call_key
         self.counts.waiting -= task.is_call
         self.counts.reused += 1
         task.reused = True

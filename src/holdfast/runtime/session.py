@@ -23,6 +23,7 @@ from holdfast.model.explanation import Explanation
 from holdfast.model.lifecycle import NodeState
 from holdfast.model.plan import Plan
 from holdfast.model.reference import Reference, references
+from holdfast.runtime.accept import Acceptance, acceptance_row, look_at, withdrawn_rows
 from holdfast.runtime.audience import Audience
 from holdfast.runtime.contents import Contents
 from holdfast.runtime.dispatch import Dispatcher
@@ -31,7 +32,7 @@ from holdfast.runtime.engine import Engine, make_engine
 from holdfast.runtime.events import Counts, Event
 from holdfast.runtime.explain import explain_task
 from holdfast.runtime.happening import Broken, Happening, Request
-from holdfast.runtime.ledger import Ledger
+from holdfast.runtime.ledger import Ledger, code_rows
 from holdfast.runtime.plan import plan
 from holdfast.runtime.request import operation_error, requested, target_rows
 from holdfast.runtime.rounds import Rounds, look
@@ -42,7 +43,7 @@ from holdfast.storage.catalog import Catalog
 from holdfast.storage.commit import GroupCommit
 from holdfast.storage.database import Durability
 from holdfast.storage.ownership import Ownership, current_owner
-from holdfast.storage.rows import SessionRow
+from holdfast.storage.rows import Row, SessionRow
 from holdfast.storage.selection import get_store_type
 from holdfast.storage.store import sweep_tmp
 from holdfast.storage.workdir import now, open_workdir
@@ -272,12 +273,14 @@ class Session:
             rows = target_rows(name, item, self._catalog)
         self._commit.append(rows, (), _nothing)
 
-    def plan(self, node: Any) -> Plan:
+    def plan(self, node: Any, *, accepting: Sequence[Any] = ()) -> Plan:
         """Return what asking for a node would run, how many calls, why, and how long they took in the past; runs nothing.
 
         Parameters
         ----------
         node : node, part of a node, or list or dictionary of these
+        accepting : sequence of operations
+            What if the last change of their code were accepted?
 
         Examples
         --------
@@ -293,7 +296,52 @@ class Session:
         self._require_open()
         self._commit.flush()  # what is finished is looked up in the catalog
         with self._state:
-            return plan(self._workdir, self._catalog, [item])
+            return plan(self._workdir, self._catalog, [item], accepting)
+
+    def accept(self, operation: Any, *, why: str = "", earlier: str = "", dry: bool = False) -> Acceptance:
+        """Declare that a change of an operation's code does not matter: results of the earlier code stand under the code as it is now.
+
+        They stand for the same inputs only; whatever else is asked for runs with the code as it is now.
+
+        Parameters
+        ----------
+        operation : Operation
+        why : str
+            Kept, with your name and the time; `explain` tells it of all that stands by it.
+        earlier : str
+            Beginning of the uid of the code whose results shall stand; by default the latest other code that ran here.
+        dry : bool
+            Only say what the change is.
+
+        Raises
+        ------
+        GraphError, NotFound
+            There is no reason, or no earlier code.
+        """
+        self._require_open()
+        self._commit.flush()
+        with self._state:
+            found = look_at(self._catalog, operation, why=why, earlier=earlier, host=self._owner.host)
+        if not dry:
+            self._keep_acceptances([*code_rows(found.operation, operation.implementation), acceptance_row(found)])
+        return found
+
+    def withdraw(self, operation: Any, *, earlier: str = "") -> int:
+        """Take back what was accepted of an operation, and return how many acceptances that were; nothing more stands by them.
+
+        What stands already stays: a node has one result for ever. Give the operation a version word to have it computed anew.
+
+        Raises
+        ------
+        NotFound
+            Nothing accepted holds; says what does.
+        """
+        self._require_open()
+        self._commit.flush()
+        with self._state:
+            rows = withdrawn_rows(self._catalog, str(operation.name), earlier, self._owner.host)
+        self._keep_acceptances(rows)
+        return len(rows)
 
     def subscribe(self, node: Reference | str) -> Iterator[Event]:
         """Return an iterator over what happens to a node; what already happened comes first, and its end ends the iterator."""
@@ -339,6 +387,12 @@ class Session:
         return (
             f"<session {self.id} in {self._workdir.path} on {self._engine.name}{', closed' if self._is_closed else ''}>"
         )
+
+    def _keep_acceptances(self, rows: Sequence[Row]) -> None:
+        self._commit.append(rows, (), _nothing)
+        self._commit.flush()
+        with self._state:
+            self._scheduler.ledger.note_acceptances()
 
     def _note_now_and_then(self) -> None:
         if monotonic() - self._noted > PROGRESS_SECONDS:
