@@ -200,6 +200,17 @@ def test_unlock_frees_a_directory_of_a_dead_owner_elsewhere(script: Path, tmp_pa
     assert json.loads(holdfast("unlock", "--work", work, "--json").stdout)["owner"] is None
 
 
+def test_what_the_file_system_refuses_is_told_in_one_sentence(script: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    holdfast("run", f"{script}:final", "--work", work, "--engine", "in_process", "--quiet")
+    (work / "owner.json").mkdir()  # it opens, and cannot be read
+    refused = holdfast("status", "--work", work)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("holdfast: ")
+    assert "Is a directory" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
 def test_the_version_is_told() -> None:
     import holdfast as hf
 

@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import numpy
@@ -276,13 +277,14 @@ def test_a_directory_that_may_not_be_written_can_be_read(tmp_path: Path) -> None
     with tempfile.TemporaryDirectory() as place:  # pytest's own folders are closed to others
         os.chmod(place, 0o755)
         workdir = WorkDirectory(Path(place))
+        workdir.tmp.mkdir()
         with Catalog.open(workdir) as catalog:
             catalog.write([call(1), call(2)])
         done = subprocess.run(
             [sys.executable, "-c", READ_AS_NOBODY, place], capture_output=True, text=True, check=False
         )
         assert done.stdout == "2\n", done.stderr
-        assert os.listdir(place) == ["catalog.db"]
+        assert sorted(os.listdir(place)) == ["catalog.db", "tmp"]
 
 
 def test_reading_where_nothing_was_run_says_so(workdir: WorkDirectory) -> None:
@@ -292,6 +294,28 @@ def test_reading_where_nothing_was_run_says_so(workdir: WorkDirectory) -> None:
     with pytest.raises(WorkingDirectoryError, match="no catalog"):
         Catalog.open(workdir, read_only=True)
     assert workdir.catalog_path.read_bytes() == b""
+
+
+def test_a_catalog_appears_with_its_tables_or_not_at_all(workdir: WorkDirectory) -> None:
+    """Without its log too: a catalog without tables could be one that lost its log."""
+    with Catalog.open(workdir):
+        assert tables_without_log(workdir)
+    assert os.listdir(workdir.tmp) == []
+
+
+def test_a_log_that_is_moved_stands_in_the_database(workdir: WorkDirectory) -> None:
+    with Catalog.open(workdir) as catalog:
+        catalog.write([call(1)])
+        assert tables_without_log(workdir)["calls"] == 0
+        catalog.move_log()
+        assert tables_without_log(workdir)["calls"] == 1
+
+
+def tables_without_log(workdir: WorkDirectory) -> dict[str, int]:
+    """Return how many rows the tables have in the database itself."""
+    with closing(sqlite3.connect(f"file:{workdir.catalog_path}?mode=ro&immutable=1", uri=True)) as raw:
+        names = [name for (name,) in raw.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {name: raw.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in names}
 
 
 def test_a_creation_that_was_interrupted_is_taken_up(workdir: WorkDirectory) -> None:
@@ -329,8 +353,8 @@ def test_an_unknown_durability_is_refused(workdir: WorkDirectory) -> None:
 
 @pytest.mark.parametrize("name", ["a%20b", "a?mode=memory", "a#b", "a b'c"])
 def test_any_name_of_a_directory_will_do(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).mkdir()
     workdir = WorkDirectory(tmp_path / name)
+    workdir.tmp.mkdir(parents=True)
     with Catalog.open(workdir) as catalog:
         catalog.write([call(1)])
     with Catalog.open(workdir, read_only=True) as catalog:

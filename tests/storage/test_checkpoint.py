@@ -29,6 +29,7 @@ from holdfast.storage.checkpoint import (
     CheckpointFacility,
     CheckpointPublisher,
     StoredCheckpoint,
+    remove_checkpoints,
 )
 from holdfast.storage.commit import GroupCommit
 from holdfast.storage.rows import CallRow
@@ -385,3 +386,9 @@ def test_the_name_of_a_state_says_nothing_of_its_contents(workdir: WorkDirectory
     facility.write({"step": 1})
     facility.write({"step": 1})
     assert len(states(workdir)) == 2
+
+
+def test_states_that_cannot_be_looked_for_do_not_keep_results_from_being_acknowledged(tmp_path: Path) -> None:
+    workdir = open_workdir(tmp_path / "work")
+    workdir.checkpoints.write_bytes(b"")
+    remove_checkpoints(workdir, [bytes(32)])

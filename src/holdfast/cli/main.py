@@ -33,6 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except HoldfastError as error:
         print(f"holdfast: {error}", file=sys.stderr)
         return FAILED
+    except OSError as error:  # of looking at the directory: what a session is refused has an error of its own
+        print(f"holdfast: {error}. Check disk and permissions, and try again.", file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt:
         print("\nholdfast: stopped. What is finished is kept; the same command goes on from there.", file=sys.stderr)
         return INTERRUPTED

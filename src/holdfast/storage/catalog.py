@@ -132,6 +132,16 @@ class Catalog:
         """Close the connection; the last one to close moves the log into the database."""
         self._database.close()
 
+    def move_log(self) -> None:
+        """Move the log into the database, and return when that is on the disk; closing tries it too, but does not tell if it fails.
+
+        Raises
+        ------
+        StoreFailure
+            The file system refuses, or another process reads the catalog and does not end.
+        """
+        self._database.move_log()
+
     def __enter__(self) -> Catalog:
         return self
 

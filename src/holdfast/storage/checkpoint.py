@@ -311,7 +311,7 @@ def remove_checkpoints(workdir: WorkDirectory, keys: Iterable[bytes]) -> None:
     """Remove the states of calls or nodes that are done; what cannot be removed now is swept later."""
     try:
         prefixes = set(os.listdir(workdir.checkpoints))
-    except FileNotFoundError:
+    except OSError:  # there may be none
         return
     for uid in map(bytes.hex, keys):
         if uid[:2] in prefixes:
@@ -321,7 +321,8 @@ def remove_checkpoints(workdir: WorkDirectory, keys: Iterable[bytes]) -> None:
 
 def sweep_checkpoints(workdir: WorkDirectory, catalog: Catalog) -> None:
     """Remove the states of what is done, left by a session that was killed before it could."""
-    names = [place.name for place in workdir.checkpoints.glob("[0-9a-f][0-9a-f]/*") if _UID.fullmatch(place.name)]
+    with writing(workdir):
+        names = [place.name for place in workdir.checkpoints.glob("[0-9a-f][0-9a-f]/*") if _UID.fullmatch(place.name)]
     keys = list(map(bytes.fromhex, names))
     if keys:
         remove_checkpoints(workdir, {*catalog.find_calls(keys), *catalog.find_call_keys(keys)})

@@ -12,6 +12,7 @@ commits or checkpoints: readers cannot, for they open the file read-only.
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import stat
@@ -22,7 +23,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from holdfast.errors import HoldfastError, InvalidData, SessionClosed, StoreDamaged, StoreFailure, WorkingDirectoryError
+from holdfast.storage.confine import remove
 from holdfast.storage.flush import flush_folder
+from holdfast.storage.store import constructing
+from holdfast.storage.workdir import WorkDirectory, put_once
 
 Durability = Literal["power", "process"]
 """What survives: a power cut, or only the end of the process. Neither ever tears what was written."""
@@ -43,7 +47,13 @@ _BUSY_SECONDS = 30.0
 _FURTHEST_STEP = 2**40  # row ids skipped at once behind a page that cannot be read
 _BLOCKS = (1, 8, 64, 512)  # keys per statement: few sizes, so that few are compiled; old SQLite takes no more than 999
 _REFUSED = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
-_REFUSED |= {sqlite3.SQLITE_PERM, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_NOMEM}
+_REFUSED |= {
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PROTOCOL,
+}
 
 
 class Database:
@@ -65,14 +75,16 @@ class Database:
             raise InvalidData(f"durability is {durability!r}; it must be 'power' or 'process'")
         with _translated(path):
             _check_file(path, read_only)
-            connection = _connect_to_read(path) if read_only else _connect(path, "rwc")
+            if not path.exists():
+                _make(path)
+            connection = _connect_to_read(path) if read_only else _connect(path, "rw")
             try:
                 _prepare(connection, path, durability, read_only)
+                if not read_only:
+                    flush_folder(path.parent)
             except BaseException:
                 connection.close()
                 raise
-        if not read_only:
-            flush_folder(path.parent)
         return cls(connection, path)
 
     @classmethod
@@ -86,6 +98,12 @@ class Database:
         """Close the connection; if it is the last one and may write, it moves the log into the database."""
         with _translated(self.path):
             self._connection.close()
+
+    def move_log(self) -> None:
+        """Move the log into the database; see `Catalog.move_log`."""
+        is_busy = self.select("move_log")[0][0]
+        if is_busy:
+            raise _busy(self.path, "it is being read")
 
     def select(self, name: str, parameters: Sequence[Any] = ()) -> list[Columns]:
         """Return what a statement finds."""
@@ -168,10 +186,6 @@ def _check_file(path: Path, read_only: bool) -> None:
         if read_only:
             raise _nothing_yet(path) from None
         return
-    except OSError as error:
-        raise StoreFailure(f"{path} cannot be read: {error.strerror}. Check its permissions.") from error
-    if path.with_name(path.name + "-journal").exists():
-        return  # its creation was cut off by a power failure; SQLite rolls that back by itself
     # Through SQLite: to open and close the file here would drop the locks of every other connection of this process.
     # Source: https://sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
     connection = _connect(path, "ro&immutable=1")
@@ -182,6 +196,19 @@ def _check_file(path: Path, read_only: bool) -> None:
         version = connection.execute("PRAGMA user_version").fetchone()[0]
     connection.close()
     _check_version(version, path)
+
+
+def _make(path: Path) -> None:
+    """Make a catalog without rows, which appears whole: one without tables is damaged, and never half made."""
+    with constructing(WorkDirectory(path.parent)) as folder:
+        connection = _connect(folder / path.name, "rwc")
+        try:
+            _create(connection, path)
+            connection.execute("PRAGMA journal_mode = WAL")  # last: what stands in a log is not in the file
+        finally:
+            connection.close()
+        put_once(folder / path.name, path)
+        remove(folder)
 
 
 def _check_version(version: int, path: Path) -> None:
@@ -310,16 +337,28 @@ def _translated(path: Path) -> Iterator[None]:
         raise _explain(path, error) from error
     except UnicodeDecodeError as error:  # SQLite quotes what it cannot understand
         raise damage(path, "its description of the tables is no text") from error
+    except OSError as error:
+        if isinstance(error, HoldfastError):
+            raise
+        raise _failure(path, error.strerror or error, error.errno in (errno.ENOSPC, errno.EDQUOT)) from error
 
 
 def _explain(path: Path, error: sqlite3.Error) -> HoldfastError:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
     if code & 0xFF not in _REFUSED or code in (sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS):
         return damage(path, error)
-    if code & 0xFF == sqlite3.SQLITE_FULL:
-        remedy = "Free some space and run the same again: everything finished is kept"
-    elif code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        remedy = "Another process keeps it busy; try again"
-    else:
-        remedy = "Check disk and permissions, and run the same again: everything finished is kept"
-    return StoreFailure(f"The catalog {path} cannot be used: {error}. {remedy}.")
+    if code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return _busy(path, error)
+    return _failure(path, error, code & 0xFF == sqlite3.SQLITE_FULL)
+
+
+def _busy(path: Path, reason: object) -> StoreFailure:
+    remedy = "Another process keeps it busy, or its file system refuses locks; try again"
+    return StoreFailure(f"The catalog {path} cannot be used: {reason}. {remedy}.")
+
+
+def _failure(path: Path, reason: object, is_full: bool) -> StoreFailure:
+    remedy = "Free some space" if is_full else "Check disk and permissions"
+    return StoreFailure(
+        f"The catalog {path} cannot be used: {reason}. {remedy}, and run the same again: everything finished is kept."
+    )

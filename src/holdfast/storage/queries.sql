@@ -101,6 +101,9 @@ SELECT name, value FROM totals
 -- name: check_integrity
 PRAGMA integrity_check
 
+-- name: move_log
+PRAGMA wal_checkpoint(TRUNCATE)
+
 -- name: begin_reading
 BEGIN
 

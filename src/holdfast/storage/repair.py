@@ -15,7 +15,7 @@ from pathlib import Path
 
 from holdfast.errors import StoreDamaged, WorkingDirectoryError
 from holdfast.storage.catalog import Catalog
-from holdfast.storage.confine import make_folder
+from holdfast.storage.confine import make_folder, remove
 from holdfast.storage.flush import flush_folder
 from holdfast.storage.ownership import Ownership, current_owner
 from holdfast.storage.rows import ArrayRow, CallRow, LostRow, NodeRow, RoundRow, Row, SessionRow
@@ -62,17 +62,18 @@ def _bring_up_to_date(workdir: WorkDirectory) -> None:
     """Move the log into the database, if that can be done; a catalog of an older holdfast is brought to this version."""
     path = workdir.catalog_path
     if path.exists() and path.stat().st_size:
-        with suppress(StoreDamaged):
-            Catalog.open(workdir).close()
+        with suppress(StoreDamaged), Catalog.open(workdir) as catalog:
+            catalog.move_log()
 
 
 def _replace_catalog(workdir: WorkDirectory, verifier: Verifier) -> None:
     scratch = workdir.tmp / new_name()
-    os.mkdir(scratch)
+    os.makedirs(WorkDirectory(scratch).tmp)
     with Catalog.open(WorkDirectory(scratch)) as written:
         whole = _whole_rows(workdir, verifier)
         while rows := list(islice(whole, _ROWS_AT_ONCE)):
             written.write(rows)
+        written.move_log()
     # The log of the old catalog must never be taken for that of the new one: it is gone before the new one is there.
     for ending in ("-wal", "-shm", "-journal"):
         _set_aside(workdir, workdir.catalog_path.with_name(workdir.catalog_path.name + ending))
@@ -80,7 +81,7 @@ def _replace_catalog(workdir: WorkDirectory, verifier: Verifier) -> None:
         os.link(workdir.catalog_path, _free_name(workdir, workdir.catalog_path))
     os.replace(scratch / workdir.catalog_path.name, workdir.catalog_path)
     flush_folder(workdir.path)
-    os.rmdir(scratch)
+    remove(scratch)
 
 
 def _whole_rows(workdir: WorkDirectory, verifier: Verifier) -> Iterator[Row]:

@@ -181,12 +181,12 @@ def _write_marker(workdir: WorkDirectory) -> None:
     scratch = workdir.tmp / f"{MARKER}.{os.urandom(8).hex()}"
     try:
         write_new_file(scratch, json.dumps(record, indent=2).encode() + b"\n")
-        _put_once(scratch, workdir.marker)
+        put_once(scratch, workdir.marker)
     finally:
         scratch.unlink(missing_ok=True)
 
 
-def _put_once(scratch: Path, target: Path) -> None:
+def put_once(scratch: Path, target: Path) -> None:
     """Give the file its name unless the name is taken: of two who create at once, the first wins."""
     try:
         os.link(scratch, target)

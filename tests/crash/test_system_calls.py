@@ -1,0 +1,57 @@
+"""Kill at system calls, and have them fail: nothing acknowledged is lost, and the same again finishes."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).with_name("run_trials.py")
+
+IS_LONG = os.environ.get("HOLDFAST_CRASH") == "long"
+KILLS = 10_000 if IS_LONG else 500
+REFUSALS = 6_000 if IS_LONG else 300
+AT_ONCE = 2
+
+pytestmark = [
+    pytest.mark.crash,
+    pytest.mark.skipif(
+        (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="system calls are traced on Linux x86-64 only"
+    ),
+]
+
+
+def run_trials(kind: str, points: int) -> Counter[str]:
+    """Run trials in several processes, fail if they found anything wrong, and return how many of each kind there were."""
+    command = [sys.executable, str(SCRIPT), kind, str(points // AT_ONCE)]
+    processes = [
+        subprocess.Popen([*command, str(seed)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for seed in range(AT_ONCE)
+    ]
+    counted: Counter[str] = Counter()
+    violations: list[str] = []
+    for process in processes:
+        output, errors = process.communicate()
+        assert process.returncode == 0, errors
+        report = json.loads(output)
+        counted.update(report["points"])
+        violations += report["violations"]
+    assert not violations, "\n".join([f"{len(violations)} violations", *violations[:10]])
+    assert counted.total() == points
+    return counted
+
+
+def test_a_kill_at_any_system_call_loses_and_repeats_nothing() -> None:
+    counted = run_trials("kill", KILLS)
+    assert {"write", "pwrite64", "fsync", "rename", "mkdir", "unlink"} <= set(counted)
+
+
+def test_a_call_that_fails_gives_an_error_that_says_so_and_the_same_again_finishes() -> None:
+    counted = run_trials("refuse", REFUSALS)
+    assert set(counted) == {"ENOSPC", "EDQUOT", "EIO", "ESTALE", "EINTR", "ENOLCK", "EMFILE"}
