@@ -40,7 +40,7 @@ ORDER = {
     "seal catalog commit inventory target summary entry verify repair userfile",
     "runtime": "events audience job engine code worker recent contents task acceptance commitment happening ledger dispatch "
     "nodecall follow rounds gathering members ensemble reduction iteration counted branch expansion "
-    "generated scheduler standing driver nearest difference accept explain request plan session builder context",
+    "generated launch lookup settlement scheduler standing driver nearest difference accept explain request plan session builder context",
 }
 
 OPTIONAL = {"numpy", "cloudpickle", "rich", "distributed", "dask", "h5py", "pyarrow", "pandas", "polars", "xarray"}

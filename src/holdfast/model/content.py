@@ -21,6 +21,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,9 @@ BYTES_IN_TEXT = 1024
 
 ARRAY_KINDS = "biufcSUMm"
 """NumPy kinds that have canonical bytes: no objects, no structures."""
+
+_read_json = json.JSONDecoder().raw_decode
+"""Reads a JSON text at whose start its value stands, as in every content, in a third of the time of `json.loads`."""
 
 _ADVICE = (
     "Use numbers, strings, bytes, None, NumPy arrays, or lists and string-keyed dictionaries of these; "
@@ -107,7 +111,7 @@ def decode(text: bytes, find_array: Callable[[str], Array]) -> Any:
         Takes the hex digest of an array or stack token, returns the array.
     """
     if b'"$' not in text:
-        return json.loads(text.decode("ascii"))  # of bytes, json would guess the encoding each time
+        return _read_json(text.decode("ascii"))[0]
 
     def restore(members: dict[str, Any]) -> Any:
         if len(members) == 1:
@@ -152,6 +156,19 @@ def write_token(dtype: str, shape: Iterable[int], digest: str, *, stacked: bool 
     """Return the token of an array."""
     sizes = ",".join(map(str, shape))
     return f'{{"${"stack" if stacked else "array"}":["{dtype}",[{sizes}],"{digest}"]}}'
+
+
+def join_mapping(members: Mapping[str, bytes]) -> bytes:
+    """Return the content of a mapping from the contents of its values."""
+    if any(key[:1] == "$" for key in members):
+        return write_mapping({key: text.decode("ascii") for key, text in members.items()}).encode("ascii")
+    return b"{" + b",".join([_labelled(key) + members[key] for key in sorted(members)]) + b"}"
+
+
+@lru_cache(maxsize=4096)
+def _labelled(key: str) -> bytes:
+    """Return what stands before the value of a label in a mapping."""
+    return f"{encode_basestring_ascii(key)}:".encode("ascii")
 
 
 def write_mapping(members: Mapping[str, str]) -> str:

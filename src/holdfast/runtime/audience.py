@@ -20,6 +20,11 @@ class Audience:
         self._listeners: list[Callable[[Event], None]] = []
         self._subscribers: dict[str, list[SimpleQueue[Event | None]]] = {}
 
+    @property
+    def is_listening(self) -> bool:
+        """Whether anybody would hear an event; if not, none need be made."""
+        return bool(self._listeners or self._subscribers)
+
     def listen(self, listener: Callable[[Event], None]) -> None:
         """Call `listener` with every event from now on."""
         self._listeners.append(listener)

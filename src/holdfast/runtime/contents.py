@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +23,12 @@ from holdfast.model.content import (
     array_token,
     decode,
     encode,
-    write_mapping,
+    join_mapping,
     write_token,
 )
 from holdfast.model.datatype import DataNode
 from holdfast.model.fingerprint import compact_json
-from holdfast.model.reference import Input, Part, Reference, Subscript, write_path
+from holdfast.model.reference import MAPPINGS, Input, Part, Reference, Subscript, references, write_path
 from holdfast.runtime.job import ArraySource, Inline, InMemory, LocalFile, Stack, Stored
 from holdfast.runtime.recent import Recent
 from holdfast.storage.catalog import Catalog
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 
 TEXTS_LIMIT = 64 * 1024 * 1024
 ARRAYS_LIMIT = 256 * 1024 * 1024
+
+AT_ONCE = 4_096
+"""Results that are read with one query."""
 
 Places = dict[str, ArraySource]
 """Where arrays are, by digest."""
@@ -109,16 +113,24 @@ class Contents:
             )
         return read_text(self._workdir, row.store.hex())
 
-    def load(self, uids: Sequence[str]) -> None:
+    def is_durable(self, uid: str) -> bool:
+        """Return whether a node is known to be done without a look at the catalog; if not, it may be done nevertheless."""
+        return self._texts.is_kept(uid)
+
+    def find(self, uids: Iterable[str]) -> set[str]:
+        """Return which nodes are done, and remember their results, except for those that stand in stores."""
+        found: set[str] = set()
+        waiting = iter(uids)
+        while block := {bytes.fromhex(uid): uid for uid in islice(waiting, AT_ONCE)}:
+            for key, text in self._catalog.find_results(list(block)).items():
+                found.add(block[key])
+                if text is not None:
+                    self.know(block[key], text)
+        return found
+
+    def load(self, uids: Iterable[str]) -> None:
         """Read the results of many nodes at once."""
-        missing = {bytes.fromhex(uid): uid for uid in uids if self._texts.get(uid) is None}
-        if not missing:
-            return
-        keys = self._catalog.find_call_keys(list(missing))
-        calls = self._catalog.find_calls(list(set(keys.values())))
-        for uid, key in keys.items():
-            if key in calls:
-                self.know(missing[uid], self.read_call(calls[key]))
+        self.find({uid for uid in uids if self._texts.get(uid) is None})
 
     def result(self, uid: str) -> bytes:
         """Return the text of a node's result; NotFound if there is none."""
@@ -126,8 +138,15 @@ class Contents:
         if text is None:
             self.load([uid])
             text = self._texts.get(uid)
-        if text is None:
+        return self._stored_result(uid) if text is None else text
+
+    def _stored_result(self, uid: str) -> bytes:
+        key = self._catalog.find_call_keys([bytes.fromhex(uid)]).get(bytes.fromhex(uid), b"")
+        row = self._catalog.find_calls([key]).get(key)
+        if row is None:
             raise NotFound(f"There is no result of node {uid}.")
+        text = self.read_call(row)
+        self.know(uid, text)
         return text
 
     def text_of(self, item: Input, places: Places) -> bytes:
@@ -150,10 +169,19 @@ class Contents:
             return self.part(self.text_of(item.source, places), item.path, item, places)
         if isinstance(item, Reference):
             return self.result(item.uid)
-        if isinstance(item, Mapping):
-            texts = {label: self.text_of(member, places).decode("ascii") for label, member in item.items()}
-            return write_mapping(texts).encode("ascii")
+        if isinstance(item, MAPPINGS):
+            return join_mapping({label: self.text_of(member, places) for label, member in item.items()})
         return b"[" + b",".join(self.text_of(member, places) for member in item) + b"]"
+
+    def values_of(self, items: Sequence[Input]) -> list[Any]:
+        """Return the values of many inputs, read a block at a time."""
+        values: list[Any] = []
+        for start in range(0, len(items), AT_ONCE):
+            block = items[start : start + AT_ONCE]
+            named = [reference for item in block for reference in references(item)]
+            self.load([reference.uid for reference in named if not isinstance(reference, DataNode)])
+            values += map(self.value_of, block)
+        return values
 
     def value_of(self, item: Input) -> Any:
         """Return the value of an input whose references are all computed; arrays are read-only."""

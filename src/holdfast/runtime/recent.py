@@ -37,6 +37,10 @@ class Recent(Generic[Item]):
         self._kept.move_to_end(key)
         return kept[0]
 
+    def is_kept(self, key: str) -> bool:
+        """Return whether an item is here that is not pinned."""
+        return key in self._kept
+
     def pin(self, key: str, item: Item) -> None:
         """Keep an item until it is released."""
         self._pinned[key] = item

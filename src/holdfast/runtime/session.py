@@ -22,7 +22,7 @@ from holdfast.model.datatype import DataNode
 from holdfast.model.explanation import Explanation
 from holdfast.model.lifecycle import NodeState
 from holdfast.model.plan import Plan
-from holdfast.model.reference import Reference, references
+from holdfast.model.reference import Reference
 from holdfast.runtime.accept import Acceptance, acceptance_row, look_at, withdrawn_rows
 from holdfast.runtime.audience import Audience
 from holdfast.runtime.contents import Contents
@@ -116,7 +116,7 @@ class Session:
         dispatcher = Dispatcher(
             self._engine, self._contents, str(self._workdir.path), self._inbox.put, self._audience.tell
         )
-        self._scheduler = Scheduler(self._catalog, ledger, self._contents, dispatcher, self._inbox, self._audience.tell)
+        self._scheduler = Scheduler(self._catalog, ledger, self._contents, dispatcher, self._inbox, self._audience)
         self._driver = Driver(
             self._scheduler, self._engine, self._inbox, self._note_now_and_then, f"holdfast {self.id}"
         )
@@ -172,15 +172,7 @@ class Session:
         if failures:
             raise operation_error(failures[0])
         with self._state:
-            self._contents.load(
-                [
-                    reference.uid
-                    for item in items
-                    for reference in references(item)
-                    if not isinstance(reference, DataNode)
-                ]
-            )
-            return [self._contents.value_of(item) for item in items]
+            return self._contents.values_of(items)
 
     def publish(self, node: Any) -> Future[Any]:
         """Ask for a node's value, and return at once with a future for it."""

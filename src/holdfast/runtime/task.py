@@ -88,7 +88,7 @@ class Task:
         self.arguments = b""
         self.loop: HasRounds | None = None
         self.dependents: list[Waiter] = []
-        self.watchers: list[Callable[[Task], None]] = []
+        self.watchers: list[Waiter] = []
 
     @property
     def is_call(self) -> bool:
@@ -98,7 +98,7 @@ class Task:
     @property
     def operation(self) -> str:
         """Dotted name of the operation, for people."""
-        return self.node.name if isinstance(self.node, Node) else "data"
+        return operation_of(self.node)
 
     def proceed(self) -> None:
         """Tell the scheduler that everything this node depends on is settled."""
@@ -123,6 +123,11 @@ class Wait:
     def proceed(self) -> None:
         """Have the scheduler call back: not from here, or a long loop would recurse."""
         self.enqueue(self)
+
+
+def operation_of(node: Requested) -> str:
+    """Return the dotted name of a node's operation, for people."""
+    return node.name if isinstance(node, Node) else "data"
 
 
 def lower(waiter: Waiter, failure: Failure | None) -> None:

@@ -9,13 +9,13 @@ State: a connection, and the ids of the operations met so far.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from operator import itemgetter
 from types import TracebackType
 from typing import Any, TypeVar
 
-from holdfast.errors import InvalidData, StoreDamaged
-from holdfast.storage.database import Columns, Database, Durability, damage
+from holdfast.errors import StoreDamaged
+from holdfast.storage.database import Columns, Database, Durability
 from holdfast.storage.rows import (
     AcceptanceRow,
     ArrayRow,
@@ -37,6 +37,7 @@ from holdfast.storage.rows import (
     Totals,
 )
 from holdfast.storage.seal import (
+    Believed,
     acceptance_columns,
     array_columns,
     call_columns,
@@ -56,6 +57,7 @@ from holdfast.storage.seal import (
     read_lost,
     read_node,
     read_referent,
+    read_result,
     read_round,
     read_session,
     read_target,
@@ -98,6 +100,7 @@ class Catalog:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._believed = Believed(database.path)
         self._operations: dict[str, int] = {}
 
     @classmethod
@@ -163,6 +166,10 @@ class Catalog:
     def find_call_keys(self, uids: Sequence[bytes]) -> dict[bytes, bytes]:
         """Return the call key of each node that is done; cheaper than the whole rows."""
         return dict(self._find("find_call_keys", uids, read_call_key))
+
+    def find_results(self, uids: Sequence[bytes]) -> dict[bytes, bytes | None]:
+        """Return the text of the result of each node that is done; None if that stands in a store, or is missing."""
+        return dict(self._find("find_results", uids, read_result))
 
     def find_calls(self, keys: Sequence[bytes]) -> dict[bytes, CallRow]:
         """Return those of the calls that have a result."""
@@ -266,7 +273,7 @@ class Catalog:
 
     def _read_or_explain(self, columns: Columns, read: Callable[[Columns], Row]) -> Row | StoreDamaged:
         try:
-            with self._believed():
+            with self._believed:
                 return read(columns)
         except StoreDamaged as error:
             return error
@@ -284,20 +291,12 @@ class Catalog:
         return wrong
 
     def _find(self, name: str, keys: Sequence[bytes], read: Callable[[Columns], Found]) -> list[Found]:
-        with self._believed():
+        with self._believed:
             return list(map(read, self._database.select_keys(name, keys)))
 
     def _select(self, name: str, parameters: tuple[Any, ...], read: Callable[[Columns], Found]) -> list[Found]:
-        with self._believed():
+        with self._believed:
             return list(map(read, self._database.select(name, parameters)))
-
-    @contextmanager
-    def _believed(self) -> Iterator[None]:
-        """Turn what cannot be a row into an error that says so."""
-        try:
-            yield
-        except (InvalidData, TypeError, ValueError, AttributeError) as error:
-            raise damage(self._database.path, error) from error
 
     # writing
 

@@ -67,13 +67,14 @@ class Database:
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self.path = path
         self._connection = connection
+        self._translated = _Translated(path)
 
     @classmethod
     def open(cls, path: Path, durability: Durability, *, read_only: bool) -> Database:
         """Open the database, and make it if there is none; see `Catalog.open`."""
         if durability not in _SYNCHRONOUS:
             raise InvalidData(f"durability is {durability!r}; it must be 'power' or 'process'")
-        with _translated(path):
+        with _Translated(path):
             _check_file(path, read_only)
             if not path.exists():
                 _make(path)
@@ -96,7 +97,7 @@ class Database:
 
     def close(self) -> None:
         """Close the connection; if it is the last one and may write, it moves the log into the database."""
-        with _translated(self.path):
+        with self._translated:
             self._connection.close()
 
     def move_log(self) -> None:
@@ -107,13 +108,15 @@ class Database:
 
     def select(self, name: str, parameters: Sequence[Any] = ()) -> list[Columns]:
         """Return what a statement finds."""
-        with _translated(self.path):
+        with self._translated:
             return self._connection.execute(_query(name), parameters).fetchall()
 
     def select_keys(self, name: str, keys: Sequence[bytes]) -> list[Columns]:
         """Return what a statement finds for any number of keys, in no order."""
         found: list[Columns] = []
-        with _translated(self.path):
+        with self._translated:
+            if len(keys) == 1:
+                return self._connection.execute(_query(name, 1), keys).fetchall()
             for block in _blocks(sorted(keys)):  # neighbours share pages
                 found += self._connection.execute(_query(name, len(block)), block).fetchall()
         return found
@@ -151,14 +154,14 @@ class Database:
     def change(self, name: str, columns: Iterable[Columns]) -> int:
         """Run a statement for each of the columns, and return how many rows it changed."""
         before = self._connection.total_changes
-        with _translated(self.path):
+        with self._translated:
             self._connection.executemany(_query(name), columns)
         return self._connection.total_changes - before
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Make all changes within durable together at the end, or none of them."""
-        with _translated(self.path):
+        with self._translated:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -323,24 +326,30 @@ def _blocks(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
 # what goes wrong
 
 
-@contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.ProgrammingError as error:
-        if "closed" in str(error):
-            raise SessionClosed(f"The catalog {path} is closed. Open a session first.") from error
-        raise
-    except sqlite3.IntegrityError:  # a row of ours that breaks the tables' rules: our bug, and no damage
-        raise
-    except sqlite3.Error as error:
-        raise _explain(path, error) from error
-    except UnicodeDecodeError as error:  # SQLite quotes what it cannot understand
-        raise damage(path, "its description of the tables is no text") from error
-    except OSError as error:
-        if isinstance(error, HoldfastError):
-            raise
-        raise _failure(path, error.strerror or error, error.errno in (errno.ENOSPC, errno.EDQUOT)) from error
+class _Translated:
+    """Says what errors of SQLite mean to the user; a class, since every look-up enters it, and a generator takes five times as long."""
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        """Watch."""
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, sqlite3.ProgrammingError):
+            if "closed" in str(error):
+                raise SessionClosed(f"The catalog {self._path} is closed. Open a session first.") from error
+        elif isinstance(error, sqlite3.IntegrityError):
+            return  # a row of ours that breaks the tables' rules: our bug, and no damage
+        elif isinstance(error, sqlite3.Error):
+            raise _explain(self._path, error) from error
+        elif isinstance(error, UnicodeDecodeError):  # SQLite quotes what it cannot understand
+            raise damage(self._path, "its description of the tables is no text") from error
+        elif isinstance(error, OSError) and not isinstance(error, HoldfastError):
+            is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            raise _failure(self._path, error.strerror or error, is_full) from error
 
 
 def _explain(path: Path, error: sqlite3.Error) -> HoldfastError:

@@ -48,6 +48,10 @@ SELECT id, owner, engine, started, ended, progress FROM sessions WHERE id = ?
 -- name: find_call_keys
 SELECT uid, call_key, key_seal FROM nodes WHERE uid IN ($keys)
 
+-- name: find_results
+SELECT uid, nodes.call_key, key_seal, digest, text, store, seal
+FROM nodes LEFT JOIN calls ON calls.call_key = nodes.call_key WHERE uid IN ($keys)
+
 -- name: find_calls
 SELECT call_key, digest, text, store, seconds, seal FROM calls WHERE call_key IN ($keys)
 

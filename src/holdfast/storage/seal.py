@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import time
 from hashlib import sha256
+from pathlib import Path
 from zlib import crc32
 
 from holdfast.errors import InvalidData
 from holdfast.model.content import layout_bytes
 from holdfast.model.fingerprint import compact_json, uid_of
-from holdfast.storage.database import Columns
+from holdfast.storage.database import Columns, damage
 from holdfast.storage.format import check_layout
 from holdfast.storage.metadata import FILE_NAME
 from holdfast.storage.rows import (
@@ -55,6 +56,16 @@ def read_call_key(columns: Columns) -> tuple[bytes, bytes]:
     if crc32(uid + key) != seal:
         raise _broken("node", uid)
     return uid, key
+
+
+def read_result(columns: Columns) -> tuple[bytes, bytes | None]:
+    """Return the uid of a node and the text of its result; None if that stands in a store, or is missing."""
+    uid, key, key_seal, digest, text, store, seal = columns
+    if crc32(uid + key) != key_seal:
+        raise _broken("node", uid)
+    if digest is not None:
+        read_call((key, digest, text, store, 0.0, seal))
+    return uid, text
 
 
 def call_columns(row: CallRow, operation: int | None) -> Columns:
@@ -205,6 +216,22 @@ def session_columns(row: SessionRow) -> Columns:
 def read_session(columns: Columns) -> SessionRow:
     """Return a session from its columns."""
     return SessionRow(*columns)
+
+
+class Believed:
+    """Turns what cannot be a row into an error that says so; a class, since every look-up enters it."""
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        """Watch."""
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, (InvalidData, TypeError, ValueError, AttributeError)):
+            raise damage(self._path, error) from error
 
 
 def _seal_array(

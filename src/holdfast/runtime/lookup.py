@@ -1,0 +1,132 @@
+"""Find out which nodes are done of those that somebody waits for, and make tasks of the others.
+
+What is asked for in one turn is looked up together. A node that the catalog knows gets no task: whoever waits for it goes on.
+
+State: the tasks of all nodes that are not settled, or that this session computed for a request; what is to be looked up; how many requests
+there were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from holdfast.model.lifecycle import NodeState
+from holdfast.model.node import CommittedNode, Node
+from holdfast.model.reference import Input, Part, references
+from holdfast.runtime.audience import Audience
+from holdfast.runtime.contents import Contents
+from holdfast.runtime.events import Counts, NodeDone
+from holdfast.runtime.expansion import needed
+from holdfast.runtime.task import Failure, Requested, Task, Waiter, lower, operation_of
+
+_Asked = tuple[Waiter, bool, list[Requested]]
+"""Who waits, whether that is a request, which waits until all is durable, and for which nodes."""
+
+
+class LookUp:
+    """The nodes that are waited for.
+
+    Parameters
+    ----------
+    contents, audience, counts
+        What is known, who is told, what is counted.
+    ready : callable
+        Takes a task when all that it needs is settled.
+    """
+
+    def __init__(
+        self,
+        contents: Contents,
+        audience: Audience,
+        counts: Counts,
+        ready: Callable[[Task], None],
+    ) -> None:
+        self.tasks: dict[str, Task] = {}
+        self.requests = 0
+        self._contents = contents
+        self._audience = audience
+        self._counts = counts
+        self._ready = ready
+        self._asked: list[_Asked] = []
+
+    @property
+    def is_due(self) -> bool:
+        """Whether something is to be looked up."""
+        return bool(self._asked)
+
+    def ask(self, item: Input, waiter: Waiter, *, is_request: bool = False) -> None:
+        """Let `waiter` proceed when all references of `item` are settled; at once if they are."""
+        waiter.waits += 1
+        unknown: list[Requested] = []
+        for reference in references(item):
+            source = reference.source if isinstance(reference, Part) else reference
+            if not isinstance(source, (Node, CommittedNode)):
+                continue
+            task = self._standing(source.uid)
+            if task is not None:
+                _await(task, waiter, is_request)
+            elif not self._contents.is_durable(source.uid):
+                unknown.append(source)
+        if unknown:
+            waiter.waits += len(unknown)
+            self._asked.append((waiter, is_request, unknown))
+        lower(waiter, None)
+
+    def look_up(self) -> None:
+        """Settle the waits for what is done, and have everything else computed, with all that it needs."""
+        while self._asked:
+            nodes = {source.uid: source for _, _, unknown in self._asked for source in unknown}
+            known = self._contents.find(nodes)  # an error leaves what was asked for where `forget` finds it
+            asked, self._asked = self._asked, []
+            self._reuse([nodes[uid] for uid in known])
+            for waiter, is_request, unknown in asked:
+                for source in unknown:
+                    if source.uid not in known:
+                        _await(self._standing(source.uid) or self._make(source), waiter, is_request)
+                    lower(waiter, None)
+
+    def drop(self, task: Task) -> None:
+        """Leave a task that is done to the catalog, unless a request asked for it."""
+        if not task.is_wanted and self.tasks.get(task.node.uid) is task:
+            del self.tasks[task.node.uid]
+
+    def forget(self, failure: Failure) -> None:
+        """Look nothing up that was asked for, tell requests why, and let go of the tasks that were cancelled."""
+        asked, self._asked = self._asked, []
+        for waiter, is_request, unknown in asked:
+            for _ in unknown if is_request else ():
+                lower(waiter, failure)
+        self.tasks = {uid: task for uid, task in self.tasks.items() if task.state is not NodeState.CANCELLED}
+
+    def _reuse(self, nodes: Sequence[Requested]) -> None:
+        self._counts.reused += len(nodes)
+        if self._audience.is_listening:
+            for node in nodes:
+                self._audience.tell(NodeDone(node.uid, operation_of(node), reused=True))
+
+    def _standing(self, uid: str) -> Task | None:
+        """Return the task of a node; None if there is none, or one that failed and that a later request tries again."""
+        task = self.tasks.get(uid)
+        is_over = task is not None and task.state is NodeState.FAILED and task.failed_at < self.requests
+        return None if is_over else task
+
+    def _make(self, source: Requested) -> Task:
+        task = self.tasks[source.uid] = Task(source, self._ready)
+        self._counts.waiting += task.is_call
+        self.ask(needed(source) if isinstance(source, Node) else (), task)
+        return task
+
+
+def _await(task: Task, waiter: Waiter, is_request: bool) -> None:
+    """Have a waiter wait for a task: a request for its end, all others for its value."""
+    if is_request:
+        task.is_wanted = True
+        if not task.state.is_final:
+            waiter.waits += 1
+            task.watchers.append(waiter)
+            return
+    elif not task.is_computed and task.failure is None:
+        waiter.waits += 1
+        task.dependents.append(waiter)
+        return
+    waiter.failure = waiter.failure or task.failure
