@@ -89,10 +89,10 @@ def uid_of(text: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def call_prefix(operation: str, depends: tuple[str, ...]) -> bytes:
+def call_prefix(scope: tuple[str, ...], depends: tuple[str, ...]) -> bytes:
     """Return the bytes that all call keys of one operation and implementation begin with."""
     listed = ",".join(f'"{uid}"' for uid in sorted(depends))
-    return f'{{"depends":[{listed}],"operation":{operation},"arguments":'.encode("ascii")
+    return f'{{"depends":[{listed}],"operation":{operation_text(scope)},"arguments":'.encode("ascii")
 
 
 def call_key(prefix: bytes, arguments: bytes) -> bytes:

@@ -177,18 +177,18 @@ def concrete(item: Input, known: Iterable[str] = (), *, deep: bool = True) -> It
 def parts_of(node: Node) -> Iterator[Node | DataNode | Graph]:
     """Yield what the record of a node refers to that has no result of its own: constants, bodies, and what bodies hold."""
     seen: set[str] = set()
-    waiting = list(references(node.inputs))
+    waiting = references(node.inputs)
     while waiting:
         reference = waiting.pop()
         source = reference.source if isinstance(reference, Part) else reference
-        if source.uid in seen:
+        if source.uid in seen or not (isinstance(source, (DataNode, Graph)) or source.free):
             continue
         seen.add(source.uid)
         if isinstance(source, Graph):
-            waiting.extend(references(source.output))
-        elif isinstance(source, Node) and source.free:
-            waiting.extend(references(source.inputs))
-        elif not isinstance(source, DataNode):
+            waiting += references(source.output)
+        elif isinstance(source, Node):
+            waiting += references(source.inputs)
+        elif not isinstance(source, DataNode):  # a placeholder
             continue
         yield source
 

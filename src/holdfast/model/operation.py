@@ -5,7 +5,7 @@ Pure. The code behind a name is an implementation (`holdfast.authoring`), never 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from holdfast.errors import InvalidData
 
@@ -36,6 +36,8 @@ class OperationName:
     """
 
     scope: tuple[str, ...]
+    text: str = field(init=False, repr=False, compare=False)
+    """Its parts with dots between them."""
 
     def __post_init__(self) -> None:
         """Refuse names that could not be written in a record."""
@@ -43,6 +45,7 @@ class OperationName:
             raise InvalidData(
                 f"{'.'.join(map(str, self.scope))!r} is no name of an operation. Write a namespace and a name: 'analysis.fit'."
             )
+        object.__setattr__(self, "text", ".".join(self.scope))
 
     @classmethod
     def parse(cls, text: str) -> OperationName:
@@ -60,7 +63,7 @@ class OperationName:
         return self.scope[-1]
 
     def __str__(self) -> str:
-        return ".".join(self.scope)
+        return self.text
 
 
 def full_name(part: str, operation: str) -> str:

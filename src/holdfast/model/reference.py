@@ -168,6 +168,8 @@ def parse_reference(text: str) -> tuple[str, tuple[Subscript, ...]]:
 
 def holds_references(value: object) -> bool:
     """Return whether a value is a reference, or a list or mapping that holds one."""
+    if not isinstance(value, (Reference, dict, list, tuple)):
+        return False
     waiting = [value]
     while waiting:
         item = waiting.pop()

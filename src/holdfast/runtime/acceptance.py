@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from holdfast.model.fingerprint import call_key, call_prefix, operation_text
+from holdfast.model.fingerprint import call_key, call_prefix
 from holdfast.model.node import Node
 from holdfast.storage.rows import AcceptanceRow, CallRow
 
@@ -59,7 +59,7 @@ class Acceptances:
         """
         found = find_calls(keys)
         for code in self.earlier(node):
-            prefix = call_prefix(operation_text(node.scope), (code,))
+            prefix = call_prefix(node.scope, (code,))
             pairs = zip(keys, arguments, strict=True)
             wanted = {call_key(prefix, text): key for key, text in pairs if key not in found}
             found.update((wanted[key], row) for key, row in find_calls(list(wanted)).items())

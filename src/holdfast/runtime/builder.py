@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from holdfast.errors import HoldfastError
 from holdfast.model.control import LOOPS
 from holdfast.model.datatype import DataNode
-from holdfast.model.fingerprint import call_key, call_prefix, operation_text
+from holdfast.model.fingerprint import call_key, call_prefix
 from holdfast.model.lifecycle import NodeState
 from holdfast.model.listing import ordered_nodes
 from holdfast.model.node import Node
@@ -92,7 +92,7 @@ class StoredStates:
             return False
 
     def _has_checkpoint(self, node: Node) -> bool:
-        key = call_key(call_prefix(operation_text(node.scope), node.depends), self._contents.text_of(needed(node), {}))
+        key = call_key(call_prefix(node.scope, node.depends), self._contents.text_of(needed(node), {}))
         return CheckpointFacility(self._workdir.path, key.hex()).has_state()
 
 

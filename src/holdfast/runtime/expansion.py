@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from holdfast.model.control import COND, FORI_LOOP, GATHER, MAP, REDUCE, SCAN, WHILE_LOOP
-from holdfast.model.fingerprint import call_key, call_prefix, operation_text, uid_of
+from holdfast.model.fingerprint import call_key, call_prefix, uid_of
 from holdfast.model.graph import Graph
 from holdfast.model.node import Node
 from holdfast.model.reference import Input, write_input
@@ -50,6 +50,8 @@ DEFERRED: Mapping[tuple[str, ...], tuple[str, ...]] = {COND: ("operands",)}
 
 def needed(node: Node) -> Mapping[str, Input]:
     """Return the inputs that must be computed before a node starts; bodies are not among them."""
+    if node.code is not None and Graph not in map(type, node.inputs.values()):
+        return node.inputs
     later = DEFERRED.get(node.scope, ())
     return {label: item for label, item in node.inputs.items() if not isinstance(item, Graph) and label not in later}
 
@@ -57,6 +59,8 @@ def needed(node: Node) -> Mapping[str, Input]:
 def named(node: Node) -> tuple[str, ...]:
     """Return what else a node's call key depends on: its other inputs by their uids, since their contents may never be known."""
     wanted = needed(node)
+    if len(wanted) == len(node.inputs):
+        return ()
     others = {label: item for label, item in node.inputs.items() if label not in wanted}
     return tuple(
         f"{label}:{item.uid if isinstance(item, Graph) else uid_of(write_input(item))}"
@@ -66,4 +70,4 @@ def named(node: Node) -> tuple[str, ...]:
 
 def node_key(node: Node, arguments: bytes) -> bytes:
     """Return the call key of a node whose needed inputs have these contents."""
-    return call_key(call_prefix(operation_text(node.scope), node.depends + named(node)), arguments)
+    return call_key(call_prefix(node.scope, node.depends + named(node)), arguments)

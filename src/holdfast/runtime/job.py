@@ -1,15 +1,15 @@
 """Say what an engine is given and what it gives back: jobs and outcomes, as plain data.
 
 A job is a handful of calls of one operation. It names code and contents, never graph, catalog or session, and every value in it
-can be pickled. Each call has exactly one outcome: `Finished`, `Failed`, `Expanded` or `Lost`. What there are thousands of says itself
-how it is pickled, since what `dataclass` generates takes four times as long.
+can be pickled. Each call has exactly one outcome: `Finished`, `Failed`, `Expanded` or `Lost`. What there are thousands of is a named tuple,
+made in half the time of a frozen dataclass, and says itself how it is pickled.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from holdfast.model.content import Array
@@ -94,8 +94,7 @@ class Stack:
 ArraySource = Inline | InMemory | Stored | LocalFile | Stack
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One application of the operation to contents."""
 
     key: bytes
@@ -122,8 +121,7 @@ class Job:
     coordinator. Empty if they share none: then all results travel, and checkpoints keep nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finished:
+class Finished(NamedTuple):
     """The function returned a value that can be stored."""
 
     key: bytes

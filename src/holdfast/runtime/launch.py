@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.errors import GraphError, HoldfastError
-from holdfast.model.fingerprint import call_prefix, operation_text
+from holdfast.model.fingerprint import call_prefix
 from holdfast.model.lifecycle import NodeState
 from holdfast.model.node import Node
 from holdfast.runtime.contents import Places
@@ -129,7 +129,7 @@ class Launch:
         """Have a call made, unless it is under way or returned nodes earlier; record its implementation, and tell if that has changed."""
         if self._dispatcher.join(call.key, consumer, index):
             return
-        identity = call_prefix(operation_text(node.scope), node.depends)
+        identity = call_prefix(node.scope, node.depends)
         document = self._ledger.find_expansion(identity, call.key)
         if document is not None:
             pending = self._dispatcher.hold(node.code, identity, call, consumer, index)
@@ -137,9 +137,9 @@ class Launch:
             self._ledger.add_needs(bytes.fromhex(consumer.store_uid(index)), (call.key,))
             GeneratedNodes(self._scheduler, pending, document).follow()
             return
-        changed = self._ledger.add_run(node)
+        changed = self._ledger.add_run(node, identity)
         if changed is not None:
             self._scheduler.tell(changed)
-        why = self._ledger.why(node)
+        why = self._ledger.why(identity)
         self._counts.reasons[why] = self._counts.reasons.get(why, 0) + 1
         self._dispatcher.add(node.code, identity, call, places, consumer, index)

@@ -16,7 +16,7 @@ from typing import Any
 from holdfast.errors import GraphError
 from holdfast.model.content import array_digests
 from holdfast.model.datatype import DataNode, File
-from holdfast.model.fingerprint import call_key, call_prefix, operation_text
+from holdfast.model.fingerprint import call_key, call_prefix
 from holdfast.model.graph import parts_of
 from holdfast.model.node import Node
 from holdfast.model.operation import full_name
@@ -67,7 +67,7 @@ class Ledger:
         self._session = session
         self._outgoing = Commitment()
         self._calls: dict[bytes, CallRow] = {}
-        self._why: dict[tuple[str, str], str] = {}
+        self._why: dict[bytes, str] = {}
         self._referents: set[str] = set()
         self._times: dict[str, tuple[int, float]] = {}
         self._generators: dict[bytes, bool] = {}
@@ -102,11 +102,12 @@ class Ledger:
         self._times[operation] = calls + 1, seconds + outcome.seconds
         if store:
             self._outgoing.staged.append((outcome.staged, store))
-        row = call_row(operation, outcome, bytes.fromhex(store) if store else None)
-        self._calls[outcome.key] = row
+        row = self._calls[outcome.key] = call_row(operation, outcome, bytes.fromhex(store) if store else None)
         self._outgoing.calls.append(outcome.key)
-        self._outgoing.rows += [row, *array_rows(outcome)]
-        self.add_arrays(outcome.arrays)
+        self._outgoing.rows.append(row)
+        if outcome.arrays:
+            self._outgoing.rows += array_rows(outcome)
+            self.add_arrays(outcome.arrays)
 
     def add_needs(self, owner: bytes, needs: Iterable[bytes]) -> None:
         """Record some of what a node comes down to: it is kept with its result."""
@@ -142,9 +143,10 @@ class Ledger:
     def add_node(self, task: Task, key: bytes) -> None:
         """Record that the result of a node is that of a call."""
         assert isinstance(task.node, Node)
-        uid, record = bytes.fromhex(task.node.uid), task.node.fingerprint().compact_json()
-        self._outgoing.rows.append(NodeRow(uid, key, task.node.name, record, self._session, task.reused))
-        self._keep_referents(task.node)
+        node = task.node
+        row = NodeRow(bytes.fromhex(node.uid), key, node.name, node.fingerprint().text, self._session, task.reused)
+        self._outgoing.rows.append(row)
+        self._keep_referents(node)
 
     def add_constants(self, item: Input) -> None:
         """Make the data nodes of an input durable, so that their uid is enough to find them.
@@ -164,7 +166,7 @@ class Ledger:
                 )
             places: Places = {}
             text = self._contents.text_of(node, places)
-            key = call_key(call_prefix(operation_text(node.datatype.scope), ()), text)
+            key = call_key(call_prefix(node.datatype.scope, ()), text)
             self.add_value(text, places, key, node.uid)
             record = node.fingerprint().compact_json()
             self._outgoing.rows.append(NodeRow(bytes.fromhex(node.uid), key, str(node.datatype), record, self._session))
@@ -174,14 +176,14 @@ class Ledger:
         where, told = (failure.operation, failure.node), (failure.kind, failure.reason, failure.traceback)
         self._outgoing.rows.append(FailureRow(bytes.fromhex(uid), *where, *told, failure.arguments))
 
-    def add_run(self, node: Node) -> CodeChanged | None:
+    def add_run(self, node: Node, identity: bytes) -> CodeChanged | None:
         """Record the implementation of an operation that is about to run; return what is to be told if it has changed."""
-        found, name = node.code.implementation, node.name
-        if (name, found.uid) in self._why:
+        if identity in self._why:
             return None
+        found, name = node.code.implementation, node.name
         earlier = self._catalog.latest_implementation(name)
         is_known = earlier is not None and self._catalog.find_implementation(bytes.fromhex(found.uid)) is not None
-        self._why[name, found.uid] = "new inputs" if is_known else "first run" if earlier is None else "changed code"
+        self._why[identity] = "new inputs" if is_known else "first run" if earlier is None else "changed code"
         if earlier is not None and earlier.uid.hex() == found.uid:
             return None
         self.add_rows(code_rows(name, found))
@@ -190,9 +192,9 @@ class Ledger:
         changed = dict(earlier.parts).items() ^ found.parts.items()
         return CodeChanged(name, tuple(sorted({full_name(part, name) for part, _ in changed})))
 
-    def why(self, node: Node) -> str:
+    def why(self, identity: bytes) -> str:
         """Return, in two words, why calls of an operation are made that was passed to `add_run`."""
-        return self._why[node.name, node.code.implementation.uid]
+        return self._why[identity]
 
     def finish(self, task: Task) -> None:
         """Have a node be done with the next commitment; its value may be used already."""
@@ -245,7 +247,7 @@ class Ledger:
                 isinstance(found, DataNode) and len(found.data) > REFERENT_LIMIT
             ):
                 self._referents.add(found.uid)
-                self._outgoing.rows.append(ReferentRow(bytes.fromhex(found.uid), found.fingerprint().compact_json()))
+                self._outgoing.rows.append(ReferentRow(bytes.fromhex(found.uid), found.fingerprint().text))
 
     def _unknown(self, text: bytes, places: Places) -> Places:
         """Return the places of those arrays of a text that have no row yet."""

@@ -13,7 +13,7 @@ from json.encoder import encode_basestring_ascii
 from holdfast.model.binding import bind
 from holdfast.model.content import write_mapping
 from holdfast.model.control import MAP, common_width
-from holdfast.model.fingerprint import call_key, call_prefix, node_text, operation_text, uid_of
+from holdfast.model.fingerprint import call_key, call_prefix, node_text, uid_of
 from holdfast.model.graph import Graph, only_call
 from holdfast.model.node import Node
 from holdfast.model.operation import BUILT_IN
@@ -86,8 +86,8 @@ class Members:
     def _prefix(self) -> bytes:
         if self._single is not None:
             call, _ = self._single
-            return call_prefix(operation_text(call.scope), call.depends)
-        return call_prefix(operation_text(MEMBER), (self._body.uid,))
+            return call_prefix(call.scope, call.depends)
+        return call_prefix(MEMBER, (self._body.uid,))
 
     def arguments(self, first: int, last: int) -> Iterator[bytes]:
         """Yield the arguments of each member of a block as content text."""

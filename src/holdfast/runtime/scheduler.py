@@ -210,7 +210,7 @@ class Scheduler:
         if isinstance(outcome, Finished):
             consumer, index = pending.consumers[0]
             store = consumer.store_uid(index) if outcome.staged else ""
-            self.ledger.add_call(str(pending.operation.name), outcome, store)
+            self.ledger.add_call(pending.operation.name.text, outcome, store)
         for consumer, index in pending.consumers:
             consumer.settled(index, outcome)
 

@@ -88,16 +88,18 @@ class _Running:
         self.job = job
         self.function = function
         self.interruptible = interruptible
+        self.where = f"the result of {job.code.name}"
         self.arrays: dict[str, Array] = {}
         self.refusal = ""
 
     def make(self, call: Call) -> Outcome:
         """Return the outcome of one call."""
+        code = self.job.code
         try:
             arguments = decode(call.arguments, self.find_array)
-            if self.job.code.checkpoint:
-                arguments[self.job.code.checkpoint] = self._checkpoint(call)
-            positional = [arguments.pop(label) for label in self.job.code.positional if label in arguments]
+            if code.checkpoint:
+                arguments[code.checkpoint] = self._checkpoint(call)
+            positional = [arguments.pop(label) for label in code.positional if label in arguments]
         except Exception as error:
             return Lost(call.key, f"cannot read its input: {_reason(error)}")
         started = perf_counter()
@@ -111,7 +113,7 @@ class _Running:
         if holds_references(value):
             return self._expand(call, value, seconds)
         try:
-            content = encode(value, f"the result of {self.job.code.name}")
+            content = encode(value, self.where)
         except UnsupportedValue as error:
             return Failed(call.key, "UnsupportedValue", str(error), "", seconds)
         except Exception as error:
@@ -132,7 +134,8 @@ class _Running:
 
     def _finish(self, call: Call, content: Content, seconds: float) -> Finished | Lost:
         if not self.job.directory or size_of(content) <= INLINE_LIMIT:
-            return Finished(call.key, content.text, content.digest, _inline(content.arrays), "", seconds)
+            arrays = _inline(content.arrays) if content.arrays else {}
+            return Finished(call.key, content.text, content.digest, arrays, "", seconds)
         try:
             staged = stage(self.job.directory, content, store_type=self.job.code.store_type)
         except Exception as error:

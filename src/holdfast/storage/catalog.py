@@ -35,6 +35,7 @@ from holdfast.storage.rows import (
     TargetRow,
     TimesRow,
     Totals,
+    sum_times,
 )
 from holdfast.storage.seal import (
     Believed,
@@ -342,7 +343,7 @@ class Catalog:
             self._insert("add_referent", groups.get(ReferentRow, []))
             self._database.change("add_overcome", groups.get(OvercomeRow, []))
             self._insert("add_source", groups.get(SourceRow, []))
-            times: list[TimesRow] = groups.get(TimesRow, [])
+            times = sum_times(groups.get(TimesRow, []))
             self._database.change("add_times", [(operations[row.operation], *row[1:]) for row in times])
             accepted: list[AcceptanceRow] = groups.get(AcceptanceRow, [])
             self._database.change(
@@ -396,7 +397,7 @@ class Catalog:
 
     def _insert(self, name: str, columns: Iterable[Columns]) -> int:
         """Insert in the order of the keys: neighbours share pages."""
-        return self._database.change(name, sorted(columns, key=itemgetter(0)))
+        return self._database.insert(name, sorted(columns, key=itemgetter(0)))
 
     def _count(self, name: str, change: int) -> None:
         if change:

@@ -19,6 +19,7 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -45,7 +46,12 @@ _LOG_PAGES = 16 * 1024  # 64 MiB of log between checkpoints
 _PAGE = 4096
 _BUSY_SECONDS = 30.0
 _FURTHEST_STEP = 2**40  # row ids skipped at once behind a page that cannot be read
-_BLOCKS = (1, 8, 64, 512)  # keys per statement: few sizes, so that few are compiled; old SQLite takes no more than 999
+_BLOCKS = (
+    1,
+    8,
+    64,
+)  # keys per statement: few sizes, so that few are compiled, and none that SQLite has to sort for long
+_ROWS = 64  # rows per statement; old SQLite takes no more than 999 values
 _REFUSED = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
 _REFUSED |= {
     sqlite3.SQLITE_PERM,
@@ -150,6 +156,22 @@ class Database:
         self.select("begin_reading")
         yield
         self.select("end_reading")
+
+    def insert(self, name: str, rows: Sequence[Columns]) -> int:
+        """Insert rows, many with one statement, and return how many of them are new.
+
+        While a statement runs, other threads do too: a thread that computes keeps this one waiting once for each statement.
+        """
+        if not rows:
+            return 0
+        before = self._connection.total_changes
+        one, many = _insertion(name, len(rows[0]), 1), _insertion(name, len(rows[0]), _ROWS)
+        whole = len(rows) - len(rows) % _ROWS
+        with self._translated:
+            for start in range(0, whole, _ROWS):
+                self._connection.execute(many, list(chain.from_iterable(rows[start : start + _ROWS])))
+            self._connection.executemany(one, rows[whole:])
+        return self._connection.total_changes - before
 
     def change(self, name: str, columns: Iterable[Columns]) -> int:
         """Run a statement for each of the columns, and return how many rows it changed."""
@@ -313,6 +335,12 @@ def _queries() -> dict[str, str]:
 @lru_cache(maxsize=256)
 def _query(name: str, keys: int = 0) -> str:
     return _queries()[name].replace("$keys", ", ".join("?" * keys))
+
+
+@lru_cache(maxsize=64)
+def _insertion(name: str, width: int, count: int) -> str:
+    row = f"({', '.join('?' * width)})"
+    return _queries()[name].replace("$rows", ", ".join([row] * count))
 
 
 def _blocks(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:

@@ -1,4 +1,4 @@
--- Every statement of the catalog, by name. $keys stands for as many ? as there are keys.
+-- Every statement of the catalog, by name. $keys stands for as many ? as there are keys, $rows for as many (?, ...) as there are rows.
 -- ON CONFLICT and not OR IGNORE, which would drop a row with a missing member without a word.
 
 -- name: find_nodes
@@ -180,13 +180,13 @@ SELECT id FROM operations WHERE name = ?
 
 -- name: add_node
 INSERT INTO nodes (uid, call_key, operation, record, session, reused, key_seal, record_seal)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+VALUES $rows ON CONFLICT DO NOTHING
 
 -- name: add_referent
-INSERT INTO referents (uid, record) VALUES (?, ?) ON CONFLICT DO NOTHING
+INSERT INTO referents (uid, record) VALUES $rows ON CONFLICT DO NOTHING
 
 -- name: add_source
-INSERT INTO sources (digest, place, text) VALUES (?, ?, ?) ON CONFLICT DO NOTHING
+INSERT INTO sources (digest, place, text) VALUES $rows ON CONFLICT DO NOTHING
 
 -- name: add_times
 INSERT INTO times (operation, calls, seconds) VALUES (?, ?, ?)
@@ -213,17 +213,17 @@ INSERT INTO overcome (uid, kind, reason, at) VALUES (?, ?, ?, ?)
 INSERT INTO overcome (uid, kind, reason, at) SELECT uid, kind, reason, at FROM failures WHERE uid = ?
 
 -- name: add_call
-INSERT INTO calls (call_key, digest, text, store, seconds, operation, made, seal) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO calls (call_key, digest, text, store, seconds, operation, made, seal) VALUES $rows
 ON CONFLICT DO NOTHING
 
 -- name: add_expansion
-INSERT INTO expansions (owner, mark, needs) VALUES (?, ?, ?) ON CONFLICT DO NOTHING
+INSERT INTO expansions (owner, mark, needs) VALUES $rows ON CONFLICT DO NOTHING
 
 -- name: add_array
-INSERT INTO arrays (digest, dtype, shape, data, store, file, members, seal) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+INSERT INTO arrays (digest, dtype, shape, data, store, file, members, seal) VALUES $rows ON CONFLICT DO NOTHING
 
 -- name: add_round
-INSERT INTO rounds (loop_key, number, state, seal) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING
+INSERT INTO rounds (loop_key, number, state, seal) VALUES $rows ON CONFLICT DO NOTHING
 
 -- name: add_failure
 INSERT INTO failures (uid, operation, member, kind, reason, traceback, arguments, at)

@@ -7,7 +7,7 @@ filled in when the row is written. Named tuples and not frozen dataclasses, beca
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 
@@ -198,3 +198,12 @@ class Totals(NamedTuple):
     nodes: int
     calls: int
     failures: int
+
+
+def sum_times(rows: Iterable[TimesRow]) -> list[TimesRow]:
+    """Return one row for each operation: a chain of short steps brings one for each step."""
+    total: dict[str, TimesRow] = {}
+    for row in rows:
+        known = total.get(row.operation, TimesRow(row.operation, 0, 0.0))
+        total[row.operation] = TimesRow(row.operation, known.calls + row.calls, known.seconds + row.seconds)
+    return list(total.values())

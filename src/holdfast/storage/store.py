@@ -54,7 +54,7 @@ class Staged:
 
 def size_of(content: Content) -> int:
     """Return the bytes of a text and all its arrays, to be compared with `INLINE_LIMIT`."""
-    return len(content.text) + sum(array.nbytes for array in content.arrays.values())
+    return len(content.text) + (sum(array.nbytes for array in content.arrays.values()) if content.arrays else 0)
 
 
 def store_path(workdir: WorkDirectory, store: str) -> Path:
