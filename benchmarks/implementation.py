@@ -40,7 +40,7 @@ BODY = '''
 
 def helper{each}(x):
     # adds what the one before it has
-    y = x * SCALE
+    y = x * SCALE + {number}
     for i in range({each}):
         y += np.sum(y) + Settings().total()
     return y + {behind}
@@ -49,7 +49,7 @@ def helper{each}(x):
 @hf.operation
 def operation{each}(x: float) -> float:
     """Document it."""
-    return helper{each}(x) + TABLE["a"]
+    return helper{each}(x) + TABLE["a"] + {number}
 '''
 
 
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def write(folder: Path) -> None:
-    """Write the package: helpers that reach those before them, in ten chains of modules."""
+    """Write the package: helpers that reach those before them, in chains of ten modules; no two texts are alike."""
     folder.mkdir()
     (folder / "__init__.py").touch()
     for number in range(MODULES):
@@ -74,7 +74,7 @@ def write(folder: Path) -> None:
         text = HEAD.format(number=number, before="" if is_first else f"from {PACKAGE} import m{number - 1} as before")
         for each in range(OPERATIONS):
             last = "x" if is_first else f"before.helper{OPERATIONS - 1}(x)"
-            text += BODY.format(each=each, behind=f"helper{each - 1}(x)" if each else last)
+            text += BODY.format(number=number, each=each, behind=f"helper{each - 1}(x)" if each else last)
         (folder / f"m{number}.py").write_text(text)
 
 

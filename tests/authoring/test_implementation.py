@@ -326,3 +326,24 @@ def test_each_file_is_read_once_for_a_thousand_operations(tmp_path: Path, monkey
     before = outline.cache_info().misses
     assert len({operation.implementation.uid for operation in operations}) == len(operations) == 1000
     assert outline.cache_info().misses - before <= 50
+
+
+def test_no_property_of_an_enumeration_is_run(fingerprint: Any) -> None:
+    text = """
+from enum import Enum
+
+class Colour(Enum):
+    RED = 1
+
+    @property
+    def value(self):
+        raise RuntimeError("it was run")
+
+    name = value
+
+COLOUR = Colour.RED
+
+def target(x):
+    return COLOUR, Colour
+"""
+    assert fingerprint(text) != fingerprint(text.replace("RED = 1", "RED = 2"))

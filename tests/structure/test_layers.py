@@ -34,7 +34,7 @@ MAY_IMPORT = {
 ORDER = {
     "model": "flatbuffer arrow content checkpoint shape fingerprint operation reference placeholder record datatype "
     "typecheck declared layout node listing graph control binding carried document workgraph lifecycle comparison explanation plan",
-    "authoring": "annotation naming source reading distribution imported constant member reach implementation "
+    "authoring": "annotation naming source reading distribution imported constant member reach extent implementation "
     "recorded decorate axes resolve trace flow loop",
     "storage": "flush workdir ownership confine format selection metadata store generation checkpoint publish datastore database rows "
     "seal catalog commit inventory target summary entry verify repair userfile",

@@ -123,7 +123,7 @@ def _inner_text(value: Any, name: str, walk: _Walk) -> str:
         return _mapped(value, name, walk)
     if isinstance(value, Enum):
         walk.reached.append((name, kind))
-        return value.name
+        return str(value._name_)  # `name` may be a property of the user's
     if hasattr(value, "dtype"):
         try:
             return encode(value).digest.hex()

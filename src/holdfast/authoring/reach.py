@@ -60,6 +60,8 @@ class _Text:
     """What the text of one function or class tells, wherever it is reached from."""
 
     digest: str
+    text: str | None = None
+    """None if it cannot be read."""
     decorators: tuple[tuple[Chain, str, tuple[Chain, ...]], ...] = ()
     """Of each decorator: its name, the digest of its expression, and what that reads."""
 
@@ -76,6 +78,8 @@ class Reach:
     """What must hold for this to be true still, by namespace and name."""
     strange: list[str] = field(default_factory=list)
     """What cannot be followed, in words."""
+    is_lasting: bool = False
+    """Whether it is the same wherever the thing was found, as long as the bindings hold."""
 
     def holds(self) -> bool:
         """Return whether every name that was read still stands for what it stood for."""
@@ -133,19 +137,28 @@ def reach_of(label: str, item: object, *, keep_label: bool = False) -> Reach:
     reach = Reach()
     if is_operation(item):
         version = getattr(item, "version", None)
+        reach.is_lasting = version is None
         reach.parts += [(label, f"version {version}")] if version is not None else []
         reach.code += [(label, item.function)] if version is None else []  # type: ignore[attr-defined]
     elif (inner := _inner_code(label, item)) is not None:
         reach.add(inner)
     elif isinstance(item, ModuleType):
-        if _is_users(item, reach):  # as a whole: nobody knows what of it is read
+        reach.is_lasting = not _is_users(item, reach)
+        if not reach.is_lasting:  # as a whole: nobody knows what of it is read
             reach.parts += parts_of_import(item.__name__, ()).items()
     else:
         _is_users(item, reach)
         kept = [(name, each) for name, each in getattr(item, "__dict__", {}).items() if is_code(each)]
         reach.code += [(f"{label}.{name}", each) for name, each in kept if not _is_foreign(each)]
         _list_wrapped(label, item, reach)
+        reach.is_lasting = is_installed(module_of(item)) and all(_is_foreign(each) for _, each in reach.code)
     return reach
+
+
+def text_of(item: FunctionType | type) -> str | None:
+    """Return the source of a function or class; None if it cannot be read."""
+    text = _text_of_class(Same(item)) if isinstance(item, type) else _text_of_function(Same(item.__code__))
+    return text.text
 
 
 def _is_homeless(item: FunctionType | type) -> bool:
@@ -171,6 +184,7 @@ def _listed_once(label: str, item: FunctionType | type) -> Reach:
     known = _known(label)
     if known.item is not item or not known.reach.holds():
         known.item, known.reach = item, _listed(label, item)
+        known.reach.is_lasting = True
     return known.reach
 
 
@@ -310,7 +324,7 @@ def _list_class(label: str, kind: type, reach: Reach) -> None:
             [(f"{label}.{each.name}.<factory>", each.default_factory)] if is_code(each.default_factory) else []
         )
     for member in members.get("_member_map_", {}).values():
-        reach.add([(f"{label}.{member.name}", member.value)])
+        reach.add([(f"{label}.{member._name_}", member._value_)])  # `name` and `value` may be properties of the user's
     above = [base for base in (*kind.__bases__, type(kind)) if base not in (object, type)]
     reach.add([(f"{label}.<base {index}>", base) for index, base in enumerate(above)])
 
@@ -363,4 +377,4 @@ def _text(source: Source) -> _Text:
         for text, expression in source.decorators
         for head in [expression.func if isinstance(expression, ast.Call) else expression]
     )
-    return _Text(source_digest(source.text), tuple(decorators))
+    return _Text(source_digest(source.text), source.text, tuple(decorators))

@@ -4,7 +4,7 @@ Works on tokens, since syntax trees and bytecode differ between Python minor ver
 were one token before Python 3.12 and many since, are put together again. Trees are used only to find where things begin and end.
 Never takes the text of an edited file for the code that runs: the text is compiled and compared.
 
-State: the outlines of the files read lately, by the very list of lines.
+State: the outlines of the files read lately, by the very list of lines, and the digests of texts.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ _IGNORED = {tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER
 _LAYOUT = {tokenize.NEWLINE: "\n", tokenize.INDENT: "{", tokenize.DEDENT: "}"}
 _FSTRING_START = getattr(tokenize, "FSTRING_START", -1)
 _FSTRING_END = getattr(tokenize, "FSTRING_END", -1)
+
+_BLOCKS = ("body", "orelse", "handlers", "finalbody", "cases")
+"""Where a statement holds others."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
@@ -122,6 +125,7 @@ def _decorators(
     return tuple((cut(lines, each), each) for each in node.decorator_list)
 
 
+@lru_cache(maxsize=1 << 12)
 def source_digest(source: str) -> str:
     """Return the hex SHA-256 of normalised source."""
     return sha256(normalise(source).encode("utf-8")).hexdigest()
@@ -155,10 +159,11 @@ def outline(lines: Same) -> Outline:
         code = compile(tree, "<outline>", "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
         return found
+    children = ast.iter_child_nodes if any("lambda" in line for line in lines.item) else _inner_statements  # type: ignore[attr-defined]
     waiting: list[tuple[ast.AST, str]] = [(tree, "")]
     while waiting:
         parent, prefix = waiting.pop()
-        for node in ast.iter_child_nodes(parent):
+        for node in children(parent):
             waiting.append((node, prefix))
             if isinstance(node, ast.ClassDef):
                 found.classes[prefix + node.name] = node
@@ -170,6 +175,12 @@ def outline(lines: Same) -> Outline:
     for item in _nested(code):
         found.codes[item.co_qualname, item.co_firstlineno].append(item)
     return found
+
+
+def _inner_statements(parent: ast.AST) -> Iterator[ast.AST]:
+    """Yield the statements within a statement: nothing else defines a function or class, but a lambda."""
+    for name in _BLOCKS:
+        yield from getattr(parent, name, ())
 
 
 def _nested(code: CodeType) -> Iterator[CodeType]:
