@@ -14,9 +14,10 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from benchmarks.goals import Goal, Samples, Workload, workloads
-from benchmarks.measure import ROOT, is_available, run_rounds
+from benchmarks.goals import Goal, Samples, Workload
+from benchmarks.measure import ROOT, compile_ours, is_available, run_rounds
 from benchmarks.page import machine, write_page
+from benchmarks.workloads import workloads
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Verdict:
 def main() -> int:
     """Run what was asked for."""
     parsed = _parser().parse_args()
+    compile_ours()
     chosen = [load for load in workloads(parsed.quick) if not parsed.only or load.name in parsed.only]
     results = {
         "machine": machine(),

@@ -5,6 +5,7 @@ What is compared is always compared within one round, so that a machine that slo
 
 from __future__ import annotations
 
+import compileall
 import json
 import os
 import resource
@@ -56,6 +57,12 @@ class Sample:
         return statistics.median(self.all(name))
 
 
+def compile_ours() -> None:
+    """Compile what an installer compiles of the others, so that no process does so while it is measured."""
+    for folder in ("src", "benchmarks"):
+        compileall.compile_dir(ROOT / folder, quiet=2)
+
+
 def is_available(step: Step) -> bool:
     """Return whether the package of a step's contestant is installed: its name is the first word of the contestant's."""
     return not step.contestant or find_spec(step.contestant.partition("_")[0]) is not None
@@ -82,6 +89,7 @@ def run_step(step: Step, work: Path) -> dict[str, float]:
     else:
         arguments = ["-m", "benchmarks.one", step.contestant, step.workload, str(step.size), str(work)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     os.sync()
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     ended = subprocess.run(

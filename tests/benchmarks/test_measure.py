@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.__main__ import _judge
-from benchmarks.goals import HOLDFAST, Goal, faster, workloads
+from benchmarks.goals import HOLDFAST, Goal, faster
 from benchmarks.measure import Sample, Step, is_available, run_rounds
+from benchmarks.workloads import workloads
 
 
 def test_steps_of_one_round_share_a_directory_if_they_say_so_and_start_afresh_in_the_next(tmp_path: Path) -> None:
