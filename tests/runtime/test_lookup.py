@@ -89,3 +89,28 @@ def test_a_large_result_is_read_from_its_store_only_when_it_is_needed(tmp_path: 
             session.result(long(300_000))
         store.write_bytes(kept)
         assert session.result(long(300_000)) == "x" * 300_000
+
+
+@pytest.mark.parametrize("done", [0, 1, 99, 150, 200, 299])
+def test_of_a_chain_only_what_is_missing_runs_and_only_the_last_done_step_is_reused(tmp_path: Path, done: int) -> None:
+    steps: list[Any] = [0]
+    for _ in range(300):
+        steps.append(increase(steps[-1]))
+    with hf.Session(tmp_path) as session:
+        session.result(steps[done])
+    with hf.Session(tmp_path) as session:
+        events = listened(session)
+        assert session.result(steps[300]) == 300
+        assert (session.counts.done, session.counts.reused) == (300 - done, min(done, 1))
+        reused = [event.uid for event in events if isinstance(event, NodeDone) and event.reused]
+        assert reused == ([steps[done].uid] if done else [])
+
+
+def test_of_a_wide_graph_what_is_done_behind_what_is_missing_is_reused_once_each(tmp_path: Path) -> None:
+    leaves = [increase(x) for x in range(100)]
+    with hf.Session(tmp_path) as session:
+        session.results(leaves[:50])
+    sums = [total(leaves[start : start + 10]) for start in range(0, 100, 5)]
+    with hf.Session(tmp_path) as session:
+        assert session.result(total(sums)) == sum(sum(range(s + 1, min(s + 11, 101))) for s in range(0, 100, 5))
+        assert (session.counts.done, session.counts.reused) == (50 + 20 + 1, 50)

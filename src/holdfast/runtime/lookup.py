@@ -1,23 +1,28 @@
 """Find out which nodes are done of those that somebody waits for, and make tasks of the others.
 
-What is asked for in one turn is looked up together. A node that the catalog knows gets no task: whoever waits for it goes on.
+What is asked for in one turn is looked up together. A node that the catalog knows gets no task: whoever waits for it goes on. Where nodes
+are missing one behind the other, as in a chain, as many again are looked up with the next one.
 
-State: the tasks of all nodes that are not settled, or that this session computed for a request; what is to be looked up; how many requests
-there were.
+State: the tasks of all nodes that are not settled, or that this session computed for a request; what is to be looked up, and what was found
+out of it in this turn; how many requests there were.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from holdfast.model.lifecycle import NodeState
 from holdfast.model.node import CommittedNode, Node
 from holdfast.model.reference import Input, Part, references
 from holdfast.runtime.audience import Audience
-from holdfast.runtime.contents import Contents
+from holdfast.runtime.contents import AT_ONCE, Contents
 from holdfast.runtime.events import Counts, NodeDone
 from holdfast.runtime.expansion import needed
 from holdfast.runtime.task import Failure, Requested, Task, Waiter, lower, operation_of
+
+FEW = 64
+"""As many nodes as one query finds without being slower for each; so many need none ahead."""
 
 _Asked = tuple[Waiter, bool, list[Requested]]
 """Who waits, whether that is a request, which waits until all is durable, and for which nodes."""
@@ -48,6 +53,9 @@ class LookUp:
         self._counts = counts
         self._ready = ready
         self._asked: list[_Asked] = []
+        self._known: set[str] = set()
+        self._missing: set[str] = set()
+        self._untold: set[str] = set()
 
     @property
     def is_due(self) -> bool:
@@ -65,7 +73,7 @@ class LookUp:
             task = self._standing(source.uid)
             if task is not None:
                 _await(task, waiter, is_request)
-            elif not self._contents.is_durable(source.uid):
+            elif source.uid in self._untold or not self._contents.is_durable(source.uid):
                 unknown.append(source)
         if unknown:
             waiter.waits += len(unknown)
@@ -76,14 +84,15 @@ class LookUp:
         """Settle the waits for what is done, and have everything else computed, with all that it needs."""
         while self._asked:
             nodes = {source.uid: source for _, _, unknown in self._asked for source in unknown}
-            known = self._contents.find(nodes)  # an error leaves what was asked for where `forget` finds it
+            self._find(nodes)  # an error leaves what was asked for where `forget` finds it
             asked, self._asked = self._asked, []
-            self._reuse([nodes[uid] for uid in known])
+            self._reuse([node for uid, node in nodes.items() if uid in self._untold])
             for waiter, is_request, unknown in asked:
                 for source in unknown:
-                    if source.uid not in known:
+                    if source.uid not in self._known:
                         _await(self._standing(source.uid) or self._make(source), waiter, is_request)
                     lower(waiter, None)
+        self._known, self._missing, self._untold = set(), set(), set()
 
     def drop(self, task: Task) -> None:
         """Leave a task that is done to the catalog, unless a request asked for it."""
@@ -98,8 +107,41 @@ class LookUp:
                 lower(waiter, failure)
         self.tasks = {uid: task for uid, task in self.tasks.items() if task.state is not NodeState.CANCELLED}
 
+    def _find(self, nodes: Mapping[str, Requested]) -> None:
+        """Find out which nodes are done, and, where they are few, of as many behind them as were missing so far."""
+        wanted = {uid: node for uid, node in nodes.items() if uid not in self._known and uid not in self._missing}
+        if not wanted:
+            return
+        if len(wanted) < FEW:
+            wanted |= self._behind(wanted.values(), min(len(self._missing), AT_ONCE))
+        found = self._contents.find(wanted)
+        self._known |= found
+        self._untold |= found
+        self._missing |= wanted.keys() - found
+
+    def _behind(self, nodes: Iterable[Requested], count: int) -> dict[str, Requested]:
+        """Return about so many nodes that are needed for these, the nearest first, as far as nothing is known of them."""
+        found: dict[str, Requested] = {}
+        waiting = deque(nodes)
+        while waiting and len(found) < count:
+            node = waiting.popleft()
+            for reference in references(needed(node)) if isinstance(node, Node) else ():
+                source = reference.source if isinstance(reference, Part) else reference
+                if (
+                    isinstance(source, (Node, CommittedNode))
+                    and not self._has_met(source.uid)
+                    and source.uid not in found
+                ):
+                    found[source.uid] = source
+                    waiting.append(source)
+        return found
+
+    def _has_met(self, uid: str) -> bool:
+        return uid in self._known or uid in self._missing or uid in self.tasks
+
     def _reuse(self, nodes: Sequence[Requested]) -> None:
         self._counts.reused += len(nodes)
+        self._untold.difference_update([node.uid for node in nodes])
         if self._audience.is_listening:
             for node in nodes:
                 self._audience.tell(NodeDone(node.uid, operation_of(node), reused=True))
