@@ -32,12 +32,12 @@ MAY_IMPORT = {
 }
 
 ORDER = {
-    "model": "flatbuffer arrow content checkpoint shape fingerprint operation reference placeholder record datatype "
+    "model": "flatbuffer arrow content checkpoint shape element fingerprint operation reference placeholder record datatype "
     "typecheck declared layout node listing graph control binding carried document workgraph lifecycle comparison explanation plan",
     "authoring": "annotation naming source reading distribution imported constant member reach extent implementation "
     "recorded decorate axes resolve trace flow loop",
     "storage": "flush workdir ownership confine format selection metadata store generation checkpoint publish datastore database rows "
-    "seal catalog commit inventory target summary entry verify repair userfile",
+    "seal catalog commit inventory target summary entry log verify repair userfile",
     "runtime": "events audience job engine code worker recent contents task acceptance commitment happening ledger dispatch "
     "nodecall follow rounds gathering members ensemble reduction iteration counted branch expansion "
     "generated launch lookup settlement scheduler standing driver nearest difference accept explain request plan session builder context",

@@ -6,6 +6,7 @@ import argparse
 import json
 from dataclasses import asdict
 
+from holdfast.model.record import parse_record
 from holdfast.storage.entry import Entry, find_entry
 from holdfast.storage.summary import Summary
 
@@ -27,14 +28,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command; return the exit status."""
     entry = find_entry(arguments.work, arguments.node)
     if arguments.json:
-        print(json.dumps({**asdict(entry), "record": json.loads(entry.record)}, indent=2, allow_nan=True))
+        print(json.dumps({**asdict(entry), "record": parse_record(entry.record)}, indent=2, allow_nan=True))
     else:
         print("\n".join(_lines(entry)))
     return 0
 
 
 def _lines(entry: Entry) -> list[str]:
-    record = json.loads(entry.record)
+    record = parse_record(entry.record)
     lines = [f"node       {entry.uid}", f"operation  {entry.operation}"]
     lines += [f"input      {label}: {_short(json.dumps(value))}" for label, value in sorted(record["input"].items())]
     lines += [

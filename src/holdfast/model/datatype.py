@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass
@@ -17,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import InvalidData, UnsupportedValue
 from holdfast.model.content import Content, array_digest, canonical_array, decode, encode, write_token
+from holdfast.model.element import NUMPY_KINDS, STRINGS_LIMIT, check_elements, kind_of, room_of
 from holdfast.model.fingerprint import Fingerprint, data_text, operation_text, uid_of
 from holdfast.model.operation import BUILT_IN_DATA
-from holdfast.model.record import parse_record
+from holdfast.model.record import check_depth, parse_record
 from holdfast.model.reference import NO_PLACEHOLDERS, Input, Reference
 from holdfast.model.shape import Shape, nested_shape
 
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 ELEMENTS_IN_RECORD = 1024
 """Arrays of more elements are named in their record by digest instead of written out."""
+
+_DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 NO_ARRAYS: AbstractMapping[str, Any] = {}
 
@@ -238,7 +242,7 @@ def pack(items: list[Any]) -> DataNode | None:
         return None
     if kinds == {int} and not (min(items) >= -(2**63) and max(items) < 2**63):
         return None
-    if kinds == {str} and any(item.endswith("\0") for item in items):
+    if kinds == {str} and (any(item.endswith("\0") for item in items) or room_of(items) > STRINGS_LIMIT):
         return None
     import numpy
 
@@ -274,6 +278,7 @@ def data_from_record(
         raise InvalidData("The record's 'depends' is not empty; data depends on nothing.")
     if set(record["input"]) != {"data"}:
         raise InvalidData(f"The record's 'input' has the members {sorted(record['input'])}, expected only 'data'.")
+    check_depth(record["input"], "The record's 'input'")
     return _make(datatype, _restore(record["input"]["data"], datatype, find_array), "input.data")
 
 
@@ -302,13 +307,13 @@ def _typed_array(datatype: DataType, data: Any, where: str) -> DataNode:
 
     if isinstance(data, (numpy.ndarray, numpy.generic)):
         shape, given = data.shape, data.tolist()
-        if data.size and data.dtype.kind not in _KINDS[_kind(datatype)]:
+        if data.size and data.dtype.kind not in NUMPY_KINDS[kind_of(datatype.dtype)]:
             raise InvalidData(
                 f"{where} has dtype {data.dtype}, which does not fit {datatype}. Convert it yourself if that is meant."
             )
     else:
         shape, given = nested_shape(data, where), data
-        _check_elements(datatype, given, where)
+        check_elements(datatype.dtype, given, where, str(datatype))
     try:
         array = numpy.array(given if datatype is not String else given or "", dtype=datatype.dtype or "U").reshape(
             shape
@@ -356,36 +361,12 @@ _SCALARS: dict[type, DataType] = {
 _PLAIN = {"<i8", "<f8", "<c16", "|b1", ""}
 """Of which types a single value stands in the record as it is, and not as an array without axes."""
 
-_KINDS = {"i": "iu", "u": "iu", "f": "f", "c": "fc", "b": "b", "U": "U"}
-"""Which NumPy kinds an array may have, by the kind of the data type."""
 
-_ELEMENTS: dict[str, tuple[type, ...]] = {
-    "i": (int,),
-    "u": (int,),
-    "f": (float, int),
-    "c": (complex, float, int),
-    "b": (bool,),
-    "U": (str,),
-}
-
-
-def _kind(datatype: DataType) -> str:
-    return datatype.dtype[1] if datatype.dtype else "U"
-
-
-def _check_elements(datatype: DataType, data: Any, where: str) -> None:
-    """Refuse the first element that is of another kind, or would change by conversion."""
-    if isinstance(data, (list, tuple)):
-        for index, item in enumerate(data):
-            _check_elements(datatype, item, f"{where}[{index}]")
-        return
-    kind = _kind(datatype)
-    if type(data) not in _ELEMENTS[kind]:
-        raise InvalidData(f"{where} is {data!r}, a {type(data).__name__}, which does not fit {datatype}.")
-    if kind in "fc" and type(data) is int and int(float(data)) != data:
-        raise InvalidData(f"{where} is {data}, which no floating-point number equals.")
-    if kind == "U" and data.endswith("\0"):
-        raise InvalidData(f"{where} ends with a zero character, which NumPy strings cannot hold. Use Bytes.")
+def _digest_and_size(written: Any) -> tuple[str, int]:
+    digest, size = written if isinstance(written, list) and len(written) == 2 else (None, None)
+    if isinstance(digest, str) and _DIGEST.fullmatch(digest) and type(size) is int and size >= 0:
+        return digest, size
+    raise InvalidData(f"The record's 'input.data' names the file {written!r:.120}, expected a digest and a size.")
 
 
 def _restore(data: Any, datatype: DataType, find_array: Callable[[str], Array]) -> Any:
@@ -395,7 +376,7 @@ def _restore(data: Any, datatype: DataType, find_array: Callable[[str], Array]) 
     if isinstance(data, dict) and len(data) == 1:
         ((key, inner),) = data.items()
         if key == "$file" and datatype is File:
-            return tuple(inner)
+            return _digest_and_size(inner)
         if key.startswith("$"):
             return decode(json.dumps(data).encode("ascii"), find_array)
     if isinstance(data, dict):

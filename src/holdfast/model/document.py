@@ -173,7 +173,6 @@ class _Reading:
     def _data(self, scope: tuple[str, ...], referent: Any, where: str) -> Reference:
         if scope == File.scope:
             raise InvalidData(f"{where} is a file, which a document does not carry. Read it inside an operation.")
-        _check_depth(referent["input"], f"{where}.input")
         return _placed(where, lambda: data_from_record(referent, self._arrays.__getitem__))
 
     def _placeholder(self, scope: tuple[str, ...], referent: Any, where: str) -> Reference:
@@ -267,17 +266,6 @@ def _check_part(node: DataNode, path: tuple[str | int, ...], where: str) -> None
         for position, index in enumerate(path):
             if position >= len(node.shape) or not isinstance(index, int) or index >= node.shape[position]:
                 raise InvalidData(f"{where} asks for part {index!r} of {node!r}, whose shape is {node.shape}.")
-
-
-def _check_depth(written: Any, where: str) -> None:
-    waiting = [(written, 0)]
-    while waiting:
-        item, depth = waiting.pop()
-        if depth > MAX_DEPTH:
-            raise InvalidData(f"{where} is nested deeper than {MAX_DEPTH} levels.")
-        if isinstance(item, (dict, list)):
-            members = item.values() if isinstance(item, dict) else item
-            waiting.extend((member, depth + 1) for member in members if isinstance(member, (dict, list)))
 
 
 def _names(datatype: Any) -> tuple[str, ...] | None:

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from holdfast.errors import InvalidData
+from holdfast.model.content import MAX_DEPTH
 
 MAX_RECORD_BYTES = 64 * 1024 * 1024
 """Longer JSON texts are refused before they are parsed."""
@@ -59,6 +60,18 @@ def parse_json(text: str, what: str) -> Any:
         raise
     except ValueError as error:  # also a number of more digits than Python reads
         raise InvalidData(f"{what} is no JSON: {error}.") from None
+
+
+def check_depth(written: Any, where: str) -> None:
+    """Refuse what is nested deeper than any value may be."""
+    waiting = [(written, 0)]
+    while waiting:
+        item, depth = waiting.pop()
+        if depth > MAX_DEPTH:
+            raise InvalidData(f"{where} is nested deeper than {MAX_DEPTH} levels.")
+        if isinstance(item, (dict, list)):
+            members = item.values() if isinstance(item, dict) else item
+            waiting.extend((member, depth + 1) for member in members if isinstance(member, (dict, list)))
 
 
 def _twice(pairs: list[tuple[str, Any]]) -> str:

@@ -24,7 +24,7 @@ Subscript = str | int
 NO_PLACEHOLDERS: frozenset[Placeholder] = frozenset()
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_STEP = re.compile(r'\.([A-Za-z_][A-Za-z0-9_]*)|\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\]')
+_STEP = re.compile(r'\.([A-Za-z_][A-Za-z0-9_]*)|\[(\d{1,18})\]|\[("(?:[^"\\]|\\.)*")\]', re.ASCII)
 _UID = re.compile(r"[0-9a-f]{64}")
 
 
@@ -238,4 +238,7 @@ def select(item: Input, path: tuple[Subscript, ...]) -> Input:
 def _unquote(quoted: str) -> str:
     import json
 
-    return str(json.loads(quoted))
+    try:
+        return str(json.loads(quoted))
+    except ValueError as error:
+        raise InvalidData(f"{quoted[:80]} is no label: {error}.") from None

@@ -6,7 +6,6 @@ named by its place; only the parts and packed values that need it are read here.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -24,6 +23,7 @@ from holdfast.model.content import (
     decode,
     encode,
     join_mapping,
+    parse_text,
     write_token,
 )
 from holdfast.model.datatype import DataNode
@@ -111,7 +111,7 @@ class Contents:
             raise StoreDamaged(
                 f"The catalog names neither value nor store for call {row.call_key.hex()}. Run: holdfast verify"
             )
-        return read_text(self._workdir, row.store.hex())
+        return read_text(self._workdir, row.store.hex(), digest=row.digest)
 
     def is_durable(self, uid: str) -> bool:
         """Return whether a node is known to be done without a look at the catalog; if not, it may be done nevertheless."""
@@ -219,7 +219,7 @@ class Contents:
             stacked = numpy.stack([self.read(member) for member in source.members])
             stacked.flags.writeable = False
             return stacked
-        array = open_array(source.path)
+        array = open_array(source.path, digest=source.digest)
         return array[source.part] if source.part else array
 
     def elements(self, item: Input, places: Places) -> list[bytes]:
@@ -230,7 +230,7 @@ class Contents:
         token = array_token(text)
         if token is not None:
             return self._rows(token, places)
-        parsed = json.loads(text)
+        parsed = parse_text(text)
         if not isinstance(parsed, list):
             raise InvalidData(f"{item!r} has no elements to run over: its value is {text[:60].decode()}.")
         return [compact_json(element).encode("ascii") for element in parsed]
@@ -280,10 +280,15 @@ class Contents:
         if row.data is not None:
             return Inline(row.dtype, row.shape, row.data)
         if row.store is not None and row.file:
-            return Stored(str(store_path(self._workdir, row.store.hex()) / row.file), "numpy")
+            return Stored(str(store_path(self._workdir, row.store.hex()) / row.file), row.digest.hex())
         members = row.members or b""
-        digests = tuple(members[start : start + 32].hex() for start in range(0, len(members), 32))
-        return Stack(tuple(map(self.source, digests)), digests)
+        digests = [members[start : start + 32] for start in range(0, len(members), 32)]
+        found = self._catalog.find_arrays(digests)
+        for digest in digests:  # each has an axis less, so that no stack is deeper than an array has axes
+            if digest not in found or (found[digest].dtype, found[digest].shape) != (row.dtype, row.shape[1:]):
+                reason = f"has no member {digest.hex()}, or one of another layout. Run: holdfast verify --repair"
+                raise StoreDamaged(f"The array {row.digest.hex()} {reason}")
+        return Stack(tuple(self._from_row(found[digest]) for digest in digests), tuple(map(bytes.hex, digests)))
 
     def _for_worker(self, source: ArraySource) -> ArraySource:
         if isinstance(source, InMemory) and not self._shares_memory:
@@ -334,18 +339,18 @@ class Contents:
 
 def _parse(text: bytes) -> Any:
     """Return a text as JSON, to be looked at only: a long one is parsed once for all the parts that are taken of it in turn."""
-    return json.loads(text) if len(text) < PARSED_FROM else _parse_long(text)
+    return parse_text(text) if len(text) < PARSED_FROM else _parse_long(text)
 
 
 @lru_cache(maxsize=4)
 def _parse_long(text: bytes) -> Any:
-    return json.loads(text)
+    return parse_text(text)
 
 
 def _text_of_data(node: DataNode, places: Places) -> bytes:
     content = node.content
     if node.path:
-        digest = json.loads(node.data)["$file"][0]
+        (digest,) = array_digests(content.text)
         places[digest] = LocalFile(node.path, digest)
     for digest, array in content.arrays.items():
         places[digest] = InMemory(array)
@@ -361,7 +366,7 @@ def _element(array: Array, source: ArraySource, index: int, places: Places) -> b
         return content.text
     digest = array_digest(row)
     places[digest] = (
-        Stored(source.path, source.format, (*source.part, index)) if isinstance(source, Stored) else InMemory(row)
+        Stored(source.path, source.digest, (*source.part, index)) if isinstance(source, Stored) else InMemory(row)
     )
     return write_token(row.dtype.str, row.shape, digest).encode("ascii")
 

@@ -5,7 +5,6 @@ Says which node that is (`nearest`), and what differs (`difference`). Reads the 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -15,6 +14,7 @@ from holdfast.model.explanation import Explanation, Outcome, Reason
 from holdfast.model.graph import GRAPH, Graph, parts_of, reachable
 from holdfast.model.lifecycle import NodeState
 from holdfast.model.node import Node
+from holdfast.model.record import parse_record
 from holdfast.model.reference import Reference, parse_reference
 from holdfast.runtime.acceptance import path_between
 from holdfast.runtime.difference import FOLLOWED, REASONS_SHOWN, Differences, accepted_reasons
@@ -88,7 +88,7 @@ class _Inquiry:
 
     def explain_done(self, row: NodeRow) -> Explanation:
         """Explain a node that has a result."""
-        uid, record = row.uid.hex(), json.loads(row.record)
+        uid, record = row.uid.hex(), parse_record(row.record)
         nearest = self._recipes.nearest(uid, row.operation, record, row.session)
         reasons = [*self._standing(uid), *(self._reuse(row, record) if row.reused else ())]
         for failure in self.catalog.find_overcome(row.uid):
@@ -128,7 +128,7 @@ class _Inquiry:
             if record is None or len(seen) > FOLLOWED:
                 continue
             if row is not None and row.reused and (first := self.catalog.first_node(row.call_key)) is not None:
-                codes = "".join(json.loads(first.record)["depends"]), "".join(record["depends"])
+                codes = "".join(parse_record(first.record)["depends"]), "".join(record["depends"])
                 yield from accepted_reasons(path_between(rows, row.operation, *codes), found, upstream=found != uid)
             sources = [parse_reference(reference)[0] for _, reference in _references(record["input"])]
             waiting += [source for source in dict.fromkeys(sources) if source not in seen]
@@ -141,7 +141,7 @@ class _Inquiry:
             text = "the same call, with the same code and contents of its inputs, had been made in an ensemble"
             yield Reason("same call", text, row.operation, uid)
             return
-        earlier, later = "".join(json.loads(first.record)["depends"]), "".join(record["depends"])
+        earlier, later = "".join(parse_record(first.record)["depends"]), "".join(record["depends"])
         text = f"the same call, with the same code and contents of its inputs, had been made by node {first.uid.hex()[:12]}"
         if earlier != later:
             text = f"its result is that of node {first.uid.hex()[:12]}, whose inputs have the same contents"

@@ -68,8 +68,8 @@ class Stored:
 
     path: str
     """Absolute path of the file."""
-    format: str
-    """Name of the format it is written in."""
+    digest: str
+    """Hex digest that the whole array in the file must have."""
     part: tuple[int, ...] = ()
     """Indices into its leading axes; empty for the whole array."""
 

@@ -8,11 +8,11 @@ State: the rows and records that were read.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from holdfast.model.comparison import changed_inputs, shared_inputs
+from holdfast.model.record import parse_record
 from holdfast.storage.catalog import Catalog
 from holdfast.storage.rows import NodeRow, SourceRow
 
@@ -59,7 +59,7 @@ class Recipes:
             text = row.record if row else referent.record if referent else None
             if text is None:
                 return None
-            self._records[uid] = json.loads(text)
+            self._records[uid] = parse_record(text)
         return self._records[uid]
 
     def parts(self, code: str) -> Mapping[str, str] | None:
@@ -89,7 +89,7 @@ class Recipes:
         rows = self.catalog.earlier_nodes(operation, bytes.fromhex(uid), CANDIDATES)
         candidates: list[tuple[int, str]] = []
         for row in rows:
-            found = json.loads(row.record)
+            found = parse_record(row.record)
             if row.uid.hex() != uid and (row.session != session or found["depends"] != record["depends"]):
                 candidates.append((-shared_inputs(record, found), row.uid.hex()))
         candidates.sort(key=lambda candidate: candidate[0])  # stable: the latest stay first

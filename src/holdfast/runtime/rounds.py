@@ -6,18 +6,18 @@ them. Looking at rounds loads those that are looked at. Decides nothing about wh
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from enum import Enum
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, overload
 
-from holdfast.errors import GraphError, NotFound
+from holdfast.errors import GraphError, InvalidData, NotFound, StoreDamaged
 from holdfast.model.control import FORI_LOOP, LOOPS, SCAN, WHILE_LOOP
 from holdfast.model.datatype import DataNode
 from holdfast.model.graph import Graph
 from holdfast.model.node import CommittedNode, Node
+from holdfast.model.record import parse_json
 from holdfast.model.reference import Input, Part, Reference, parse_reference, write_input
 from holdfast.runtime.contents import Contents
 from holdfast.runtime.events import RoundDone
@@ -164,7 +164,8 @@ def look(node: Input, contents: Contents, catalog: Catalog, lock: AbstractContex
     def state(number: int) -> Any:
         with lock:
             row = catalog.find_round(key, number)
-            assert row is not None, "a round that was counted is never removed"
+            if row is None:
+                raise StoreDamaged(f"Round {number} of {loop!r} is gone. Run: holdfast verify --repair")
             return contents.value_of(read_state(row.state))
 
     return Rounds(repr(loop), count, ended, state)
@@ -203,7 +204,7 @@ def states(catalog: Catalog, key: bytes, count: int) -> Iterator[list[Input]]:
 
 def read_state(state: str) -> Input:
     """Return the references that a round's row holds."""
-    return _read(json.loads(state))
+    return _read(parse_json(state, "The state of a round"))
 
 
 def _read(written: Any) -> Input:
@@ -212,7 +213,9 @@ def _read(written: Any) -> Input:
         return Part(CommittedNode(uid), path) if path else CommittedNode(uid)
     if isinstance(written, dict):
         return {label: _read(member) for label, member in written.items()}
-    return [_read(member) for member in written]
+    if isinstance(written, list):
+        return [_read(member) for member in written]
+    raise InvalidData(f"{written!r:.80} in the state of a round is no reference. Run: holdfast verify --repair")
 
 
 def _without_history(item: Input) -> Input:

@@ -148,11 +148,11 @@ class _Running:
         """Return an array of the arguments, read-only."""
         array = self.arrays.get(digest)
         if array is None:
-            array = self.arrays[digest] = _read(self.job.sources[digest], digest)
+            array = self.arrays[digest] = _read(self.job.sources[digest])
         return array
 
 
-def _read(source: ArraySource, digest: str | None) -> Array:
+def _read(source: ArraySource) -> Array:
     import numpy
 
     if isinstance(source, Inline):
@@ -164,7 +164,7 @@ def _read(source: ArraySource, digest: str | None) -> Array:
     elif isinstance(source, Stack):
         array = _stack(source)
     else:
-        whole = open_array(source.path, digest=None if source.part else digest)
+        whole = open_array(source.path, digest=source.digest)
         array = numpy.asarray(whole[source.part]) if source.part else whole
     array.flags.writeable = False
     return array
@@ -174,12 +174,11 @@ def _stack(source: Stack) -> Array:
     """Return the members as one array, with no more than one of them in memory beside it."""
     import numpy
 
-    digests = source.digests or (None,) * len(source.members)
-    first = _read(source.members[0], digests[0])
+    first = _read(source.members[0])
     stacked = numpy.empty((len(source.members), *first.shape), first.dtype)
     stacked[0] = first
     for index in range(1, len(source.members)):
-        stacked[index] = _read(source.members[index], digests[index])
+        stacked[index] = _read(source.members[index])
     return stacked
 
 

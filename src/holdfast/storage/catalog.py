@@ -43,6 +43,7 @@ from holdfast.storage.seal import (
     array_columns,
     call_columns,
     expansion_columns,
+    checked,
     failure_columns,
     implementation_columns,
     lost_columns,
@@ -85,9 +86,9 @@ _WALKS: dict[type[Row], tuple[str, Callable[[Columns], Row]]] = {
     ReferentRow: ("walk_referents", read_referent),
     AcceptanceRow: ("walk_acceptances", read_acceptance),
     LostRow: ("walk_lost", read_lost),
-    SourceRow: ("walk_sources", lambda columns: SourceRow(*columns)),
-    OvercomeRow: ("walk_overcome", lambda columns: OvercomeRow(*columns)),
-    TimesRow: ("walk_times", lambda columns: TimesRow(*columns)),
+    SourceRow: ("walk_sources", lambda columns: checked(SourceRow(*columns))),
+    OvercomeRow: ("walk_overcome", lambda columns: checked(OvercomeRow(*columns))),
+    TimesRow: ("walk_times", lambda columns: checked(TimesRow(*columns))),
 }
 
 
@@ -202,7 +203,7 @@ class Catalog:
 
     def count_rounds(self, loop_key: bytes) -> int:
         """Return how many rounds of a loop are finished."""
-        return self._select("count_rounds", (loop_key,), _read_number)[0]
+        return int(self._select("count_rounds", (loop_key,), tuple)[0][0])
 
     def find_implementation(self, uid: bytes) -> ImplementationRow | None:
         """Return the code of that fingerprint, under one of the operations that have it."""
@@ -234,15 +235,15 @@ class Catalog:
 
     def find_source(self, digest: str) -> SourceRow | None:
         """Return the text behind a digest."""
-        return _first([SourceRow(digest, *columns) for columns in self._select("find_source", (digest,), tuple)])
+        return _first(self._select("find_source", (digest,), lambda columns: checked(SourceRow(digest, *columns))))
 
     def find_overcome(self, uid: bytes) -> list[OvercomeRow]:
         """Return the failures of a node before it was done."""
-        return [OvercomeRow(*columns) for columns in self._select("find_overcome", (uid,), tuple)]
+        return self._select("find_overcome", (uid,), lambda columns: checked(OvercomeRow(*columns)))
 
     def find_times(self) -> dict[str, TimesRow]:
         """Return how many calls of each operation were made, and how long they took together."""
-        return {columns[0]: TimesRow(*columns) for columns in self._select("find_times", (), tuple)}
+        return {row.operation: row for row in self._select("find_times", (), lambda columns: checked(TimesRow(*columns)))}
 
     def find_acceptances(self) -> list[AcceptanceRow]:
         """Return every change of code that was accepted."""
@@ -262,7 +263,8 @@ class Catalog:
 
     def totals(self) -> Totals:
         """Return how much is known; the cost does not grow with it."""
-        return Totals(**dict(self._select("totals", (), tuple)))
+        with self._believed:
+            return checked(Totals(**dict(self._database.select("totals"))))
 
     # checking
 
@@ -286,8 +288,8 @@ class Catalog:
     def check_integrity(self) -> list[str]:
         """Return what SQLite finds wrong with its pages and indexes, and totals that are not the number of rows."""
         wrong = [str(line) for (line,) in self._database.select("check_integrity") if line != "ok"]
-        counted = dict(self._select("count_totals", (), tuple))
-        if not wrong and counted != dict(self._select("totals", (), tuple)):
+        counted: dict[str, int] = dict(self._database.select("count_totals"))
+        if not wrong and counted != dict(self._database.select("totals")):
             wrong.append(f"its totals are not the number of its rows, {counted}")
         return wrong
 
@@ -402,10 +404,6 @@ class Catalog:
     def _count(self, name: str, change: int) -> None:
         if change:
             self._database.change("add_total", [(change, name)])
-
-
-def _read_number(columns: Columns) -> int:
-    return int(columns[0])
 
 
 def _first(found: list[Found]) -> Found | None:

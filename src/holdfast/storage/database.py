@@ -141,7 +141,7 @@ class Database:
                         position, step = columns[0], 1
                         yield columns[1:]
                     return
-                except sqlite3.DatabaseError as error:
+                except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
                     reason = _explain(self.path, error)
                     if not isinstance(reason, StoreDamaged):  # a disk that refuses, or a database that is busy
                         raise reason from error
@@ -380,7 +380,7 @@ class _Translated:
             raise _failure(self._path, error.strerror or error, is_full) from error
 
 
-def _explain(path: Path, error: sqlite3.Error) -> HoldfastError:
+def _explain(path: Path, error: Exception) -> HoldfastError:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
     if code & 0xFF not in _REFUSED or code in (sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS):
         return damage(path, error)

@@ -127,6 +127,6 @@ def _pieces(workdir: WorkDirectory, catalog: Catalog, row: ArrayRow) -> Iterator
             members = row.members or b""
             digests = [members[start : start + 32] for start in range(0, len(members), 32)]
             found = catalog.find_arrays(digests)
-            if len(found) < len(set(digests)):
+            if any(digest not in found or found[digest].shape != row.shape[1:] for digest in digests):
                 raise StoreDamaged(f"Members of the array {row.digest.hex()} are gone. Run: holdfast verify --repair")
             waiting += [found[digest] for digest in reversed(digests)]

@@ -54,7 +54,7 @@ def take_inventory(working_directory: str | os.PathLike[str]) -> Inventory:
         holder = read_owner(workdir.owner_path)
         alive = holder is not None and holder.session == row.id and is_alive(holder) is not False
         session = {
-            "id": row.id, "host": owner["host"], "process": owner["process"], "engine": row.engine, "started": row.started,
+            "id": row.id, "host": owner.get("host"), "process": owner.get("process"), "engine": row.engine, "started": row.started,
             "ended": row.ended, "alive": alive, "progress": json.loads(row.progress),
         }  # fmt: skip
     return Inventory(str(workdir.path), totals.nodes, totals.calls, totals.failures, session, failures)

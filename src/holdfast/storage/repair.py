@@ -20,7 +20,7 @@ from holdfast.storage.flush import flush_folder
 from holdfast.storage.ownership import Ownership, current_owner
 from holdfast.storage.rows import ArrayRow, CallRow, LostRow, NodeRow, RoundRow, Row, SessionRow
 from holdfast.storage.store import new_name, writing
-from holdfast.storage.verify import OTHERS, Verification, Verifier
+from holdfast.storage.verify import OTHERS, Verification, Verifier, check_log
 from holdfast.storage.workdir import WorkDirectory, open_workdir
 
 DAMAGED = "damaged"
@@ -45,9 +45,11 @@ def repair(working_directory: str | os.PathLike[str]) -> Verification:
     workdir = open_workdir(open_workdir(working_directory, create=False).path)
     ownership = Ownership.acquire(workdir, current_owner("repair"))
     try:
+        lost = check_log(workdir)
         _bring_up_to_date(workdir)
         verifier = Verifier(workdir)
         found = verifier.run()
+        found.findings[:0] = [finding for finding in lost if finding not in found.findings]
         if found.findings:
             with writing(workdir):
                 _replace_catalog(workdir, verifier)

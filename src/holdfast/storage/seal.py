@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import json
 import time
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
+from types import UnionType
+from typing import Any, TypeVar, get_origin, get_type_hints
 from zlib import crc32
 
 from holdfast.errors import InvalidData
@@ -35,6 +38,22 @@ from holdfast.storage.rows import (
 )
 from holdfast.storage.workdir import now
 
+Found = TypeVar("Found")
+
+
+def checked(row: Found) -> Found:
+    """Return a row of which every member has the type that `rows` states; SQLite takes any type in any column."""
+    members: Any = row
+    if not all(map(isinstance, members, _types(members.__class__))):
+        raise InvalidData(f"a row of its {type(row).__name__} holds what it cannot: {row!r:.200}")
+    return row
+
+
+@lru_cache(maxsize=32)
+def _types(kind: type) -> tuple[Any, ...]:
+    hints = get_type_hints(kind).values()
+    return tuple(hint if isinstance(hint, UnionType) else get_origin(hint) or hint for hint in hints)
+
 
 def node_columns(row: NodeRow, operation: int) -> Columns:
     """Return the columns of a node."""
@@ -47,7 +66,7 @@ def read_node(columns: Columns) -> NodeRow:
     uid, key, operation, record, session, reused, key_seal, record_seal = columns
     if crc32(uid + key) != key_seal or crc32(f"{operation}\n{record}".encode()) != record_seal:
         raise _broken("node", uid)
-    return NodeRow(uid, key, operation, record, session, bool(reused))
+    return checked(NodeRow(uid, key, operation, record, session, bool(reused)))
 
 
 def read_call_key(columns: Columns) -> tuple[bytes, bytes]:
@@ -79,7 +98,7 @@ def read_call(columns: Columns) -> CallRow:
     key, digest, text, store, seconds, seal = columns
     if crc32(key + digest + (store or b"")) != seal or (text is not None and sha256(text).digest() != digest):
         raise _broken("call", key)
-    return CallRow(key, digest, text, store, seconds)
+    return checked(CallRow(key, digest, text, store, seconds))
 
 
 def read_dated_call(columns: Columns) -> CallRow:
@@ -101,13 +120,17 @@ def read_array(columns: Columns) -> ArrayRow:
     if _seal_array(digest, dtype, shape, store, file, members) != seal:
         raise _broken("array", digest)
     layout = check_layout(dtype, json.loads(shape))
+    if [data, store, members].count(None) != 2 or (store is None) != (file is None):
+        raise InvalidData(f"the array {digest.hex()} is in no place, or in several")
+    if members is not None and (sha256(members).digest() != digest or layout.shape[:1] != (len(members) // 32,)):
+        raise _broken("array", digest)
     if data is not None and (
         len(data) != layout.size or sha256(layout_bytes(dtype, layout.shape) + data).digest() != digest
     ):
         raise _broken("array", digest)
     if file is not None and not FILE_NAME.fullmatch(file):
         raise InvalidData(f"the file of array {digest.hex()} would be {file!r:.80}")
-    return ArrayRow(digest, dtype, layout.shape, data, store, file, members)
+    return checked(ArrayRow(digest, dtype, layout.shape, data, store, file, members))
 
 
 def round_columns(row: RoundRow) -> Columns:
@@ -120,7 +143,7 @@ def read_round(columns: Columns) -> RoundRow:
     loop_key, number, state, seal = columns
     if crc32(loop_key + f"{number} {state}".encode()) != seal:
         raise _broken("loop", loop_key)
-    return RoundRow(loop_key, number, state)
+    return checked(RoundRow(loop_key, number, state))
 
 
 def expansion_columns(row: ExpansionRow) -> Columns:
@@ -133,7 +156,7 @@ def read_expansion(columns: Columns) -> ExpansionRow:
     owner, mark, needs = columns
     if _mark(owner, needs) != mark or len(needs) % 32:
         raise _broken("expansion", owner)
-    return ExpansionRow(owner, needs)
+    return checked(ExpansionRow(owner, needs))
 
 
 def implementation_columns(row: ImplementationRow, operation: int) -> Columns:
@@ -147,7 +170,10 @@ def read_implementation(columns: Columns) -> ImplementationRow:
     uid, operation, data, first_seen, seal = columns
     if crc32(uid + f"{operation}\n{data}".encode()) != seal:
         raise _broken("implementation", uid)
-    return ImplementationRow(uid, operation, json.loads(data), first_seen)
+    parts = json.loads(data)
+    if not isinstance(parts, dict) or not all(isinstance(digest, str) for digest in parts.values()):
+        raise _broken("implementation", uid)
+    return checked(ImplementationRow(uid, operation, parts, first_seen))
 
 
 def target_columns(row: TargetRow) -> Columns:
@@ -160,7 +186,7 @@ def read_target(columns: Columns) -> TargetRow:
     name, uid, asked, seal = columns
     if crc32(uid + name.encode()) != seal:
         raise _broken("target", uid)
-    return TargetRow(name, uid, asked)
+    return checked(TargetRow(name, uid, asked))
 
 
 def read_referent(columns: Columns) -> ReferentRow:
@@ -168,7 +194,7 @@ def read_referent(columns: Columns) -> ReferentRow:
     uid, record = columns
     if uid_of(record) != bytes(uid).hex():
         raise _broken("referent", uid)
-    return ReferentRow(uid, record)
+    return checked(ReferentRow(uid, record))
 
 
 def acceptance_columns(row: AcceptanceRow, operation: int) -> Columns:
@@ -179,7 +205,7 @@ def acceptance_columns(row: AcceptanceRow, operation: int) -> Columns:
 def read_acceptance(columns: Columns) -> AcceptanceRow:
     """Return an acceptance from its columns."""
     *members, seal = columns
-    row = AcceptanceRow(*members)
+    row = checked(AcceptanceRow(*members))
     if _seal_acceptance(row) != seal:
         raise _broken("acceptance", row.later)
     return row
@@ -195,7 +221,7 @@ def read_lost(columns: Columns) -> LostRow:
     key, digest, seal = columns
     if crc32(key + digest) != seal:
         raise _broken("lost call", key)
-    return LostRow(key, digest)
+    return checked(LostRow(key, digest))
 
 
 def failure_columns(row: FailureRow, operation: int) -> Columns:
@@ -205,7 +231,7 @@ def failure_columns(row: FailureRow, operation: int) -> Columns:
 
 def read_failure(columns: Columns) -> FailureRow:
     """Return a failure from its columns."""
-    return FailureRow(*columns)
+    return checked(FailureRow(*columns))
 
 
 def session_columns(row: SessionRow) -> Columns:
@@ -215,7 +241,10 @@ def session_columns(row: SessionRow) -> Columns:
 
 def read_session(columns: Columns) -> SessionRow:
     """Return a session from its columns."""
-    return SessionRow(*columns)
+    row = checked(SessionRow(*columns))
+    if not isinstance(json.loads(row.owner), dict) or not isinstance(json.loads(row.progress), dict):
+        raise InvalidData(f"the row of session {row.id!r:.80} is not what was written")
+    return row
 
 
 class Believed:
@@ -230,7 +259,7 @@ class Believed:
         """Watch."""
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, (InvalidData, TypeError, ValueError, AttributeError)):
+        if isinstance(error, (InvalidData, TypeError, ValueError, AttributeError, RecursionError)):
             raise damage(self._path, error) from error
 
 

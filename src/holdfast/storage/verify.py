@@ -20,6 +20,7 @@ from holdfast.model.content import array_digests
 from holdfast.storage.catalog import Catalog
 from holdfast.storage.confine import open_within
 from holdfast.storage.generation import read_generation
+from holdfast.storage.log import find_break
 from holdfast.storage.metadata import Metadata
 from holdfast.storage.rows import (
     AcceptanceRow,
@@ -93,6 +94,14 @@ def verify(working_directory: str | os.PathLike[str]) -> Verification:
     return Verifier(open_workdir(working_directory, create=False)).run()
 
 
+def check_log(workdir: WorkDirectory) -> list[Finding]:
+    """Return what is wrong with the log of the catalog; whoever opens the catalog to write to it must have asked before."""
+    log = workdir.catalog_path.with_name(workdir.catalog_path.name + "-wal")
+    broken = find_break(log)
+    reason = f"it is damaged from byte {broken} on; rows that were committed behind that are lost"
+    return [] if broken is None else [Finding("", str(log), reason)]
+
+
 class Verifier:
     """One verification.
 
@@ -122,17 +131,18 @@ class Verifier:
         path = self._workdir.catalog_path
         self._check_generations()
         if path.exists() and path.stat().st_size:
+            has_begun = False
             try:
                 with Catalog.open(self._workdir, read_only=True) as catalog, catalog.snapshot():
-                    self._check_stores()  # after the snapshot began: what its rows name is in its place already
+                    has_begun = True
+                    self._check_log_and_stores()  # after the snapshot began: what its rows name is in its place already
                     self._check_catalog(catalog)
-            except StoreDamaged as error:
+            except (StoreDamaged, WorkingDirectoryError) as error:  # it is none, empty, or of a newer holdfast
+                if not has_begun:
+                    self._check_log_and_stores()
                 self._note_catalog("", error.__cause__ or error)
-            except WorkingDirectoryError as error:  # it holds nothing, or is of a newer holdfast
-                self._check_stores()
-                self._note_catalog("", error)
         else:
-            self._check_stores()
+            self._check_log_and_stores()
             if self._stores or self.found.findings:
                 self._note_catalog("", "it is missing or empty, and there are stores that it must have named")
         return self.found
@@ -171,7 +181,8 @@ class Verifier:
                 self._note(path.parent.name, str(path), str(error))
                 self.damaged.append(path)
 
-    def _check_stores(self) -> None:
+    def _check_log_and_stores(self) -> None:
+        self.found.findings += check_log(self._workdir)
         for place in self._list_stores():
             self.found.stores += 1
             try:

@@ -1,0 +1,72 @@
+"""Find out whether the log of the catalog is damaged: SQLite believes it up to its first broken frame, and says nothing of the rest.
+
+The last transaction may be torn by a power cut, before it was acknowledged. Only what has another one behind it was whole once. Reads
+only, and believes nothing. Source: https://sqlite.org/fileformat2.html#the_write_ahead_log
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from io import BufferedReader
+from pathlib import Path
+
+_HEADER = 32
+_FRAME = 24
+_MAGIC = (0x377F0682, 0x377F0683)
+_PAGES = {2**power for power in range(9, 17)}
+_NO_SUM = (0, 0)
+
+
+def find_break(log: Path) -> int | None:
+    """Return the byte from which on a log is not believed although more was committed behind it; None if all is well.
+
+    Parameters
+    ----------
+    log : Path
+        May be missing. A session may write to it, if the caller holds a snapshot of its database.
+    """
+    try:
+        with open(log, "rb", opener=_open) as stream:
+            found = _find(stream)
+            return found if found is None or found == _find(stream) else None  # else it was a frame being written
+    except FileNotFoundError:
+        return None
+
+
+def _open(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
+def _find(stream: BufferedReader) -> int | None:
+    stream.seek(0)
+    header = stream.read(_HEADER)
+    if len(header) < _HEADER or not any(header):
+        return None
+    magic, _, page = struct.unpack_from(">3I", header)
+    order = ">" if magic & 1 else "<"
+    total = _sum(header[:_FRAME], order, _NO_SUM)
+    if magic not in _MAGIC or page not in _PAGES or total != struct.unpack_from(">2I", header, _FRAME):
+        return 0
+    place, broken, is_committed = _HEADER, None, False
+    while len(frame := stream.read(_FRAME + page)) == _FRAME + page:
+        is_ours = frame[8:16] == header[16:24]  # else it is left from before the log began anew
+        if broken is None:
+            total = _sum(frame[:8], order, total)
+            total = _sum(frame[_FRAME:], order, total)
+            broken = None if is_ours and total == struct.unpack_from(">2I", frame, 16) else place
+        elif is_ours and is_committed:
+            return broken
+        if broken is not None and is_ours:
+            is_committed = is_committed or struct.unpack_from(">I", frame, 4) != (0,)
+        place += len(frame)
+    return None
+
+
+def _sum(data: bytes, order: str, total: tuple[int, int]) -> tuple[int, int]:
+    one, two = total
+    words = struct.unpack(f"{order}{len(data) // 4}I", data)
+    for even, odd in zip(words[::2], words[1::2], strict=True):
+        one = (one + even + two) & 0xFFFFFFFF
+        two = (two + odd + one) & 0xFFFFFFFF
+    return one, two
