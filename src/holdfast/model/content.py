@@ -128,7 +128,9 @@ def decode(text: bytes, find_array: Callable[[str], Array]) -> Any:
     try:
         if b'"$' not in text:
             return _read_json(text.decode("ascii"))[0]
-        return json.loads(text.decode("ascii"), object_hook=restore)  # of bytes, json would guess the encoding each time
+        return json.loads(
+            text.decode("ascii"), object_hook=restore
+        )  # of bytes, json would guess the encoding each time
     except HoldfastError:
         raise
     except _MALFORMED as error:

@@ -42,8 +42,8 @@ from holdfast.storage.seal import (
     acceptance_columns,
     array_columns,
     call_columns,
-    expansion_columns,
     checked,
+    expansion_columns,
     failure_columns,
     implementation_columns,
     lost_columns,
@@ -243,7 +243,9 @@ class Catalog:
 
     def find_times(self) -> dict[str, TimesRow]:
         """Return how many calls of each operation were made, and how long they took together."""
-        return {row.operation: row for row in self._select("find_times", (), lambda columns: checked(TimesRow(*columns)))}
+        return {
+            row.operation: row for row in self._select("find_times", (), lambda columns: checked(TimesRow(*columns)))
+        }
 
     def find_acceptances(self) -> list[AcceptanceRow]:
         """Return every change of code that was accepted."""
