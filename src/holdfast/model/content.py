@@ -42,6 +42,9 @@ BYTES_IN_TEXT = 1024
 ARRAY_KINDS = "biufcSUMm"
 """NumPy kinds that have canonical bytes: no objects, no structures."""
 
+_DOLLAR = ord("$")
+"""Of what stands in every token. Looked for as one byte, since `in` takes five times as long for more."""
+
 _read_json = json.JSONDecoder().raw_decode
 """Reads a JSON text at whose start its value stands, as in every content, in a third of the time of `json.loads`."""
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -126,7 +129,7 @@ def decode(text: bytes, find_array: Callable[[str], Array]) -> Any:
         return members
 
     try:
-        if b'"$' not in text:
+        if _DOLLAR not in text:
             return _read_json(text.decode("ascii"))[0]
         return json.loads(
             text.decode("ascii"), object_hook=restore
@@ -153,7 +156,7 @@ def array_digests(text: bytes) -> list[str]:
     InvalidData
         It is no text that `encode` has made.
     """
-    if b'"$array"' not in text and b'"$stack"' not in text and b'"$file"' not in text:
+    if _DOLLAR not in text:
         return []
     found: dict[str, None] = {}
 

@@ -35,6 +35,11 @@ class Acceptances:
         direct = _by_later(row for row in rows if not row.withdrawn)
         self._earlier = {found: _reached(direct, *found) for found in direct}
 
+    @property
+    def has_any(self) -> bool:
+        """Whether anything was accepted."""
+        return bool(self._earlier)
+
     def earlier(self, node: Node) -> Sequence[str]:
         """Return the uids of the codes whose results stand under that of a node, also by way of others, the latest accepted first."""
         return self._earlier.get((node.name, node.depends[0]), ()) if self._earlier and node.depends else ()

@@ -130,7 +130,7 @@ class Contents:
 
     def load(self, uids: Iterable[str]) -> None:
         """Read the results of many nodes at once."""
-        self.find({uid for uid in uids if self._texts.get(uid) is None})
+        self.find({uid for uid in uids if uid not in self._texts})
 
     def result(self, uid: str) -> bytes:
         """Return the text of a node's result; NotFound if there is none."""
@@ -178,8 +178,7 @@ class Contents:
         values: list[Any] = []
         for start in range(0, len(items), AT_ONCE):
             block = items[start : start + AT_ONCE]
-            named = [reference for item in block for reference in references(item)]
-            self.load([reference.uid for reference in named if not isinstance(reference, DataNode)])
+            self.load([reference.uid for reference in references(block) if not isinstance(reference, DataNode)])
             values += map(self.value_of, block)
         return values
 

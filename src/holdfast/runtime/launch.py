@@ -59,7 +59,9 @@ class Launch:
             return
         found = self._ledger.find_calls(list({task.key for task, _ in keyed}))
         for task, places in keyed:
-            row = found.get(task.key) or self._accepted_result(task)
+            row = found.get(task.key)
+            if row is None and self._ledger.acceptances.has_any:
+                row = self._accepted_result(task)
             try:
                 if row is not None:
                     self._reuse(task, row)

@@ -70,7 +70,7 @@ class LookUp:
             source = reference.source if isinstance(reference, Part) else reference
             if not isinstance(source, (Node, CommittedNode)):
                 continue
-            task = self._standing(source.uid)
+            task = self._standing(source.uid) if source.uid in self.tasks else None
             if task is not None:
                 _await(task, waiter, is_request)
             elif source.uid in self._untold or not self._contents.is_durable(source.uid):
@@ -164,11 +164,9 @@ def _await(task: Task, waiter: Waiter, is_request: bool) -> None:
     if is_request:
         task.is_wanted = True
         if not task.state.is_final:
-            waiter.waits += 1
-            task.watchers.append(waiter)
+            task.await_end(waiter)
             return
     elif not task.is_computed and task.failure is None:
-        waiter.waits += 1
-        task.dependents.append(waiter)
+        task.await_value(waiter)
         return
     waiter.failure = waiter.failure or task.failure

@@ -30,7 +30,8 @@ class NodeCall:
         """Take note that the call is with the engine."""
         if self._task.state is NodeState.READY:
             self._task.become(NodeState.RUNNING)
-            self._scheduler.tell(NodeStarted(self._task.node.uid, self._task.operation))
+            if self._scheduler.audience.is_listening:
+                self._scheduler.tell(NodeStarted(self._task.node.uid, self._task.operation))
 
     def settled(self, index: int, outcome: Finished | Failed) -> None:
         """Settle the node."""

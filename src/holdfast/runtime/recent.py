@@ -28,14 +28,14 @@ class Recent(Generic[Item]):
 
     def get(self, key: str) -> Item | None:
         """Return the item, or None if it is not here."""
-        pinned = self._pinned.get(key)
-        if pinned is not None:
-            return pinned
         kept = self._kept.get(key)
         if kept is None:
-            return None
+            return self._pinned.get(key)
         self._kept.move_to_end(key)
         return kept[0]
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._kept or key in self._pinned
 
     def is_kept(self, key: str) -> bool:
         """Return whether an item is here that is not pinned."""

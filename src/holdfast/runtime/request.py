@@ -22,6 +22,8 @@ _NEEDS = 4096
 
 def requested(node: Any) -> Input:
     """Return what is asked for as an input, and refuse what is still abstract."""
+    if type(node) is Node and not node.free:
+        return node
     item = alone(as_input(node, "the request"))
     for reference in references(item):
         if reference.free:

@@ -93,13 +93,13 @@ class Settlement:
 
 def _release(task: Task) -> None:
     """Let those go on that wait for the value."""
-    dependents, task.dependents = task.dependents, []
-    for waiter in dependents:
+    dependents, task.dependents = task.dependents, None
+    for waiter in dependents or ():
         lower(waiter, task.failure)
 
 
 def _answer(task: Task) -> None:
     """Let requests go on."""
-    watchers, task.watchers = task.watchers, []
-    for waiter in watchers:
+    watchers, task.watchers = task.watchers, None
+    for waiter in watchers or ():
         lower(waiter, task.failure)

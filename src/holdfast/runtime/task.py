@@ -87,8 +87,8 @@ class Task:
         self.key = b""
         self.arguments = b""
         self.loop: HasRounds | None = None
-        self.dependents: list[Waiter] = []
-        self.watchers: list[Waiter] = []
+        self.dependents: list[Waiter] | None = None
+        self.watchers: list[Waiter] | None = None
 
     @property
     def is_call(self) -> bool:
@@ -99,6 +99,22 @@ class Task:
     def operation(self) -> str:
         """Dotted name of the operation, for people."""
         return operation_of(self.node)
+
+    def await_value(self, waiter: Waiter) -> None:
+        """Let `waiter` wait until the value may be used."""
+        waiter.waits += 1
+        if self.dependents is None:
+            self.dependents = [waiter]
+        else:
+            self.dependents.append(waiter)
+
+    def await_end(self, waiter: Waiter) -> None:
+        """Let `waiter` wait until the result is durable."""
+        waiter.waits += 1
+        if self.watchers is None:
+            self.watchers = [waiter]
+        else:
+            self.watchers.append(waiter)
 
     def proceed(self) -> None:
         """Tell the scheduler that everything this node depends on is settled."""

@@ -99,7 +99,9 @@ class _Running:
             arguments = decode(call.arguments, self.find_array)
             if code.checkpoint:
                 arguments[code.checkpoint] = self._checkpoint(call)
-            positional = [arguments.pop(label) for label in code.positional if label in arguments]
+            positional = (
+                [arguments.pop(label) for label in code.positional if label in arguments] if code.positional else ()
+            )
         except Exception as error:
             return Lost(call.key, f"cannot read its input: {_reason(error)}")
         started = perf_counter()

@@ -83,7 +83,7 @@ def read_result(columns: Columns) -> tuple[bytes, bytes | None]:
     if crc32(uid + key) != key_seal:
         raise _broken("node", uid)
     if digest is not None:
-        read_call((key, digest, text, store, 0.0, seal))
+        _check_call(key, digest, text, store, seal)
     return uid, text
 
 
@@ -96,8 +96,7 @@ def call_columns(row: CallRow, operation: int | None) -> Columns:
 def read_call(columns: Columns) -> CallRow:
     """Return a call from its columns."""
     key, digest, text, store, seconds, seal = columns
-    if crc32(key + digest + (store or b"")) != seal or (text is not None and sha256(text).digest() != digest):
-        raise _broken("call", key)
+    _check_call(key, digest, text, store, seal)
     return checked(CallRow(key, digest, text, store, seconds))
 
 
@@ -267,6 +266,11 @@ def _seal_array(
     digest: bytes, dtype: str, shape: str, store: bytes | None, file: str | None, members: bytes | None
 ) -> int:
     return crc32(members or b"", crc32(digest + f"{dtype}{shape}{file}".encode() + (store or b"")))
+
+
+def _check_call(key: bytes, digest: bytes, text: bytes | None, store: bytes | None, seal: int) -> None:
+    if crc32(key + digest + (store or b"")) != seal or (text is not None and sha256(text).digest() != digest):
+        raise _broken("call", key)
 
 
 def _mark(owner: bytes, needs: bytes) -> int:
