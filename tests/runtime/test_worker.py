@@ -9,7 +9,8 @@ from holdfast.model.content import array_digest, canonical_array, encode, write_
 from holdfast.runtime.code import describe
 from holdfast.runtime.job import Call, Code, Failed, Finished, Inline, InMemory, Job, Lost, Stack
 from holdfast.runtime.worker import lost, run_job
-from holdfast.storage.store import INLINE_LIMIT, read_staged
+from holdfast.storage.staging import read_staged
+from holdfast.storage.store import INLINE_LIMIT
 from holdfast.storage.workdir import WorkDirectory
 from holdfast.testing import calculations
 from holdfast.testing.engines import make_job, value_of
@@ -206,14 +207,14 @@ def test_small_results_travel_and_large_ones_are_staged(workdir):
     assert not small.staged
     assert not large.arrays
     assert large.text
-    assert read_staged(workdir, large.staged).metadata.digest == large.digest
+    assert read_staged(workdir, large.staged.name).metadata.digest == large.digest
 
 
 def test_a_long_text_is_staged_and_not_sent(workdir):
     (outcome,) = run(lambda size: "x" * size, {"size": 2 * INLINE_LIMIT}, name="long", directory=workdir.path)
     assert outcome.text == b""
     assert outcome.digest == encode("x" * 2 * INLINE_LIMIT).digest
-    assert read_staged(workdir, outcome.staged).metadata.digest == outcome.digest
+    assert read_staged(workdir, outcome.staged.name).metadata.digest == outcome.digest
 
 
 def test_without_a_directory_everything_travels():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import sqlite3
@@ -17,7 +18,8 @@ from holdfast.storage import commit as commit_module
 from holdfast.storage.catalog import Catalog
 from holdfast.storage.commit import GroupCommit
 from holdfast.storage.rows import ArrayRow, CallRow, Conflict, NodeRow
-from holdfast.storage.store import open_array, read_text, stage, store_path, verify_store
+from holdfast.storage.staging import stage
+from holdfast.storage.store import open_array, read_text, store_path, verify_store
 from holdfast.storage.workdir import WorkDirectory
 
 
@@ -244,6 +246,86 @@ def test_a_store_that_is_missing_fails_its_group_and_leaves_no_row(
         commit.flush()
     assert recorder.acknowledged == []
     assert found(workdir, 1) == set()
+
+
+def test_a_store_that_was_left_unflushed_is_flushed_before_anything_names_it(
+    workdir: WorkDirectory, commit: GroupCommit, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    true_fsync, true_rename = os.fsync, os.rename
+
+    def fsync(descriptor: int) -> None:
+        order.append(os.path.basename(os.readlink(f"/proc/self/fd/{descriptor}")))
+        true_fsync(descriptor)
+
+    def rename(source: Any, target: Any) -> None:
+        order.append("rename")
+        true_rename(source, target)
+
+    content = encode(np.arange(50_000))
+    staged = stage(workdir.path, content, flush=False)
+    assert staged.unflushed is not None
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "rename", rename)
+    row = CallRow(digest(1), content.digest, None, digest("uid"))
+    commit.append([row], [(staged.name, digest("uid").hex())], recorder.note(1), unflushed=[staged.unflushed])
+    commit.flush()
+    assert order[:4] == ["data.npy", "metadata.json", staged.name, "rename"]
+    assert staged.unflushed.open_files == 0
+    assert recorder.acknowledged == [1]
+    verify_store(workdir, digest("uid").hex())
+
+
+def test_a_store_that_cannot_be_flushed_fails_its_group_and_leaves_no_row(
+    workdir: WorkDirectory, commit: GroupCommit, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = encode(np.arange(50_000))
+    staged = stage(workdir.path, content, flush=False)
+    assert staged.unflushed is not None
+
+    def refuse(descriptor: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    row = CallRow(digest(1), content.digest, None, digest("uid"))
+    commit.append([row], [(staged.name, digest("uid").hex())], recorder.note(1), unflushed=[staged.unflushed])
+    with pytest.raises(StoreFailure, match="run the same again"):
+        commit.flush()
+    assert recorder.acknowledged == []
+    assert found(workdir, 1) == set()
+    assert not store_path(workdir, digest("uid").hex()).exists()
+
+
+def test_whoever_appends_waits_while_too_many_files_are_open(
+    workdir: WorkDirectory, commit: GroupCommit, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    true_publish = commit_module.publish_all
+
+    def publish_all(workdir: WorkDirectory, staged: Any) -> Any:
+        gate.wait(20)
+        return true_publish(workdir, staged)
+
+    monkeypatch.setattr(commit_module, "publish_all", publish_all)
+    monkeypatch.setattr(commit_module, "QUEUE_FILES", 4)
+    appended: list[int] = []
+
+    def append() -> None:
+        for i in range(10):
+            staged = stage(workdir.path, encode(["x", i]), flush=False)
+            assert staged.unflushed is not None
+            pairs = [(staged.name, digest(i).hex())]
+            commit.append([call(i)], pairs, recorder.note(i), unflushed=[staged.unflushed])
+            appended.append(i)
+
+    thread = threading.Thread(target=append)
+    thread.start()
+    thread.join(1)
+    assert len(appended) < 8
+    gate.set()
+    thread.join(20)
+    commit.flush()
+    assert recorder.acknowledged == list(range(10))
 
 
 # failures

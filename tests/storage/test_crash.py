@@ -15,7 +15,8 @@ from holdfast.errors import StoreDamaged
 from holdfast.model.content import decode
 from holdfast.storage.catalog import Catalog
 from holdfast.storage.ownership import Ownership, current_owner
-from holdfast.storage.store import open_array, read_text, store_path, sweep_tmp, verify_store
+from holdfast.storage.staging import sweep_tmp
+from holdfast.storage.store import open_array, read_text, store_path, verify_store
 from holdfast.storage.workdir import open_workdir
 
 WRITE = """
@@ -25,7 +26,7 @@ from holdfast.model.content import encode
 from holdfast.storage.commit import GroupCommit
 from holdfast.storage.ownership import Ownership, current_owner
 from holdfast.storage.rows import CallRow
-from holdfast.storage.store import stage, sweep_tmp
+from holdfast.storage.staging import stage, sweep_tmp
 from holdfast.storage.workdir import open_workdir
 
 workdir = open_workdir(sys.argv[1])

@@ -12,7 +12,8 @@ from holdfast.errors import StoreDamaged, StoreFailure
 from holdfast.model.content import encode
 from holdfast.storage import publish as publish_module
 from holdfast.storage.publish import publish, publish_all
-from holdfast.storage.store import read_text, stage, store_path, verify_store
+from holdfast.storage.staging import stage
+from holdfast.storage.store import read_text, store_path, verify_store
 from holdfast.storage.workdir import WorkDirectory
 
 UID = "ab" * 32

@@ -3,7 +3,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,19 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from holdfast.errors import NotFound, StoreDamaged, StoreFailure
+from holdfast.errors import NotFound, StoreDamaged
 from holdfast.model.content import Content, array_digest, array_token, decode, encode
 from holdfast.storage import store as store_module
 from holdfast.storage.publish import publish
+from holdfast.storage.staging import stage
 from holdfast.storage.store import (
     open_array,
-    read_staged,
     read_store,
     read_text,
     size_of,
-    stage,
     store_path,
-    sweep_tmp,
     verify_store,
 )
 from holdfast.storage.workdir import WorkDirectory
@@ -135,77 +132,6 @@ def test_where_nothing_more_can_be_mapped_arrays_are_read(
 
 def test_the_size_of_a_content_counts_text_and_arrays() -> None:
     assert size_of(encode(np.zeros(10))) == len(encode(np.zeros(10)).text) + 80
-
-
-# staging
-
-
-def test_what_is_staged_can_be_looked_at_by_name(workdir: WorkDirectory) -> None:
-    content = encode(VALUES["mixture"])
-    staged = stage(workdir.path, content)
-    assert os.listdir(workdir.tmp) == [staged.name]
-    assert read_staged(workdir, staged.name) == staged
-    assert staged.metadata.digest == content.digest
-
-
-@pytest.mark.parametrize("name", ["", ".", "..", "../nodes", "a/b", "/etc", "x" * 200, "é", "-.\0"])
-def test_names_that_nobody_staged_are_refused(workdir: WorkDirectory, name: str) -> None:
-    with pytest.raises(StoreDamaged):
-        read_staged(workdir, name)
-
-
-@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO, errno.EDQUOT])
-@pytest.mark.parametrize("step", range(4))
-def test_staging_that_is_refused_leaves_nothing_and_says_what_to_do(
-    workdir: WorkDirectory, monkeypatch: pytest.MonkeyPatch, error: int, step: int
-) -> None:
-    from holdfast.storage import flush
-
-    flushes = 0
-    true_fsync = os.fsync
-
-    def refuse(descriptor: int) -> None:
-        nonlocal flushes
-        if flushes == step:
-            raise OSError(error, os.strerror(error))
-        flushes += 1
-        true_fsync(descriptor)
-
-    monkeypatch.setattr(flush.os, "fsync", refuse)
-    with pytest.raises(StoreFailure, match=f"{workdir.path}.*run the same again") as failure:
-        stage(workdir.path, encode({"a": np.arange(10), "b": 1}))
-    assert failure.value.errno == error
-    assert os.listdir(workdir.tmp) == []
-
-
-def test_staging_where_there_is_no_directory_says_so(tmp_path: Path) -> None:
-    with pytest.raises(StoreFailure, match="nowhere"):
-        stage(tmp_path / "nowhere", encode(1))
-
-
-STAGE = """
-import os, signal, sys
-from holdfast.model.content import encode
-from holdfast.storage.store import stage
-print(stage(sys.argv[1], encode(["x"])).name, flush=True)
-sys.stdin.readline()
-"""
-
-
-def test_sweeping_takes_what_the_dead_left_and_nothing_of_the_living(
-    workdir: WorkDirectory, start: Callable[..., subprocess.Popen[str]]
-) -> None:
-    living, dying = start(STAGE, workdir.path), start(STAGE, workdir.path)
-    assert living.stdout is not None
-    assert dying.stdout is not None
-    kept = {living.stdout.readline().strip(), stage(workdir.path, encode(1)).name, "someone elses"}
-    assert dying.stdout.readline()
-    dying.kill()
-    dying.wait()
-    (workdir.tmp / "someone elses").write_text("x")
-    (workdir.tmp / "holdfast.json.0123456789abcdef").write_text("x")
-    assert sweep_tmp(workdir) == 2
-    assert set(os.listdir(workdir.tmp)) == kept
 
 
 # damage

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from holdfast.errors import GraphError, NotFound
 from holdfast.model.control import MAP, common_width, known_width
-from holdfast.model.graph import Graph, Replacements, close, substitute
+from holdfast.model.graph import Graph, Replacements, close, fill, substitute
 from holdfast.model.node import Node
 from holdfast.model.reference import Input, Part, Reference, Subscript, select
 
-__all__ = ["Replacements", "alone", "apply", "bind", "close", "substitute"]
+__all__ = ["Replacements", "alone", "apply", "bind", "close", "fill", "substitute"]
 
 
 def bind(graph: Graph, values: Mapping[str, Input]) -> Input:

@@ -206,6 +206,13 @@ def only_call(graph: Graph) -> tuple[Node, Mapping[str, Input]] | None:
     return node, node.inputs
 
 
+def sole_call(graph: Graph) -> Node | None:
+    """Return the only node in a graph that depends on its placeholders, if there is one and it is a call; else None."""
+    own = frozenset(graph.placeholders)
+    inner = [found for found in reachable(graph.output, own) if isinstance(found, (Node, Graph)) and found.free & own]
+    return inner[0] if len(inner) == 1 and isinstance(inner[0], Node) and inner[0].code is not None else None
+
+
 def check_body(graph: Graph, found: Mapping[str, Input]) -> Graph:
     """Refuse inputs that do not fit what a graph does with them; only their types count.
 
@@ -239,6 +246,18 @@ def substitute(output: Input, replacements: Mapping[str, Input]) -> Input:
     return _substitute(output, frozenset(replacements), dict(replacements))
 
 
+def fill(item: Input, values: Mapping[str, Input]) -> Input:
+    """Return an input with references replaced, by uid, where they stand in it; not behind nodes."""
+    if isinstance(item, Part):
+        new = values.get(item.uid)
+        return item if new is None else select(new, item.path)
+    if isinstance(item, Reference):
+        return values.get(item.uid, item)
+    if isinstance(item, Mapping):
+        return {label: fill(member, values) for label, member in item.items()}
+    return [fill(member, values) for member in item]
+
+
 def _substitute(output: Input, holes: frozenset[str], done: Replacements) -> Input:
     """Replace `holes`; only what depends on them is looked at, since a graph that does not may have one of the same uid for its own."""
     waiting = _unreplaced(output, holes, done)
@@ -254,7 +273,7 @@ def _substitute(output: Input, holes: frozenset[str], done: Replacements) -> Inp
             continue
         done[source.uid] = _rebuild(source, holes, done)
         waiting.pop()
-    return _replace(output, done)
+    return fill(output, done)
 
 
 def _unreplaced(item: Input, holes: frozenset[str], done: Replacements) -> list[Reference]:
@@ -267,18 +286,7 @@ def _unreplaced(item: Input, holes: frozenset[str], done: Replacements) -> list[
 
 def _rebuild(source: Reference, holes: frozenset[str], done: Replacements) -> Input:
     if isinstance(source, Node):
-        return source.with_inputs({label: _replace(item, done) for label, item in source.inputs.items()})
+        return source.with_inputs({label: fill(item, done) for label, item in source.inputs.items()})
     if isinstance(source, Graph):
         return Graph(_substitute(source.output, holes, dict(done)), source.placeholders)
     return source
-
-
-def _replace(item: Input, done: Replacements) -> Input:
-    if isinstance(item, Part):
-        new = done.get(item.uid)
-        return item if new is None else select(new, item.path)
-    if isinstance(item, Reference):
-        return done.get(item.uid, item)
-    if isinstance(item, Mapping):
-        return {label: _replace(member, done) for label, member in item.items()}
-    return [_replace(member, done) for member in item]

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from holdfast.model.content import Content, array_digests
 from holdfast.runtime.contents import Contents, Places
 from holdfast.runtime.events import Event
-from holdfast.runtime.job import Finished, Stack
+from holdfast.runtime.job import Finished, Inline, Stack
 from holdfast.runtime.task import Task
 from holdfast.storage.rows import ArrayRow, CallRow, Row
+from holdfast.storage.staging import Construction, Staged
 from holdfast.storage.store import INLINE_LIMIT
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ class Commitment:
     rows: list[Row] = field(default_factory=list)
     staged: list[tuple[str, str]] = field(default_factory=list)
     """Name under construction and lasting uid of each store."""
+    unflushed: list[Construction] = field(default_factory=list)
+    """Those of these stores that are not on the disk yet."""
     tasks: list[Task] = field(default_factory=list)
     """Nodes that are done then."""
     late: list[tuple[Task, bytes]] = field(default_factory=list)
@@ -38,6 +41,8 @@ class Commitment:
     """Keys of calls that the catalog knows then."""
     arrays: list[str] = field(default_factory=list)
     """Digests of arrays that the catalog knows then."""
+    results: list[str] = field(default_factory=list)
+    """Uids of nodes without a task whose result the catalog knows then."""
     events: list[Event] = field(default_factory=list)
     resumes: list[Callable[[], None]] = field(default_factory=list)
     """What goes on only then."""
@@ -58,11 +63,14 @@ def array_rows(outcome: Finished) -> list[ArrayRow]:
     return [
         ArrayRow(bytes.fromhex(digest), array.dtype, array.shape, data=array.data)
         for digest, array in outcome.arrays.items()
+        if isinstance(array, Inline)
     ]
 
 
-def composite_rows(contents: Contents, text: bytes, places: Places, key: bytes, uid: str) -> tuple[list[Row], str]:
-    """Return the rows that make a composed value durable, and the name of the store staged for it, if it is large.
+def composite_rows(
+    contents: Contents, text: bytes, places: Places, key: bytes, uid: str
+) -> tuple[list[Row], Staged | None]:
+    """Return the rows that make a composed value durable, and the store staged for it, if it is large.
 
     Parameters
     ----------
@@ -82,7 +90,7 @@ def composite_rows(contents: Contents, text: bytes, places: Places, key: bytes, 
             ArrayRow(bytes.fromhex(name), array.dtype.str, array.shape, data=array.tobytes())
             for name, array in arrays.items()
         ]
-        return [*rows, CallRow(key, digest, text, None, 0.0)], ""
+        return [*rows, CallRow(key, digest, text, None, 0.0)], None
     staged = contents.stage(Content(text, arrays))
     kept = text if len(text) <= INLINE_LIMIT else None
     return [*rows, CallRow(key, digest, kept, bytes.fromhex(uid), 0.0)], staged

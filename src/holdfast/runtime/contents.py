@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from hashlib import sha256
 from itertools import islice
@@ -34,7 +35,9 @@ from holdfast.runtime.recent import Recent
 from holdfast.storage.catalog import Catalog
 from holdfast.storage.rows import ArrayRow, CallRow
 from holdfast.storage.selection import get_store_type
-from holdfast.storage.store import INLINE_LIMIT, open_array, read_text, stage, store_path
+from holdfast.storage.staging import Staged, stage
+from holdfast.storage.stamp import Stamp
+from holdfast.storage.store import INLINE_LIMIT, open_array, read_text, store_path
 from holdfast.storage.workdir import WorkDirectory
 
 if TYPE_CHECKING:
@@ -42,6 +45,9 @@ if TYPE_CHECKING:
 
 TEXTS_LIMIT = 64 * 1024 * 1024
 ARRAYS_LIMIT = 256 * 1024 * 1024
+
+STAMPS_LIMIT = 16 * 1024
+"""Files of large arrays of which a session remembers that it wrote them."""
 
 AT_ONCE = 4_096
 """Results that are read with one query."""
@@ -72,6 +78,7 @@ class Contents:
         self._store_type = store_type
         self._texts: Recent[bytes] = Recent(TEXTS_LIMIT)
         self._sources: Recent[ArraySource] = Recent(ARRAYS_LIMIT)
+        self._stamps: Recent[Stamp] = Recent(STAMPS_LIMIT)
 
     def note_result(self, uid: str, text: bytes) -> None:
         """Remember a result that is not durable yet."""
@@ -89,11 +96,20 @@ class Contents:
     def release_arrays(self, digests: Iterable[str]) -> None:
         """Say that the catalog knows these arrays now."""
         for digest in digests:
-            self._sources.release(digest, INLINE_LIMIT)
+            source = self._sources.get(digest)
+            if isinstance(source, InMemory) and source.array.nbytes > INLINE_LIMIT:
+                self._sources.drop(digest)  # it has a file now
+            else:
+                self._sources.release(digest, INLINE_LIMIT)
 
-    def stage(self, content: Content) -> str:
-        """Write a large value into a store under construction, and return its name."""
-        return stage(self._workdir.path, content, store_type=self._store_type).name
+    def stage(self, content: Content) -> Staged:
+        """Write a large value into a store under construction."""
+        return stage(self._workdir.path, content, store_type=self._store_type)
+
+    def note_stamps(self, stamps: Mapping[str, Stamp]) -> None:
+        """Remember the files of arrays that this session has written: their bytes need not be compared."""
+        for digest, stamp in stamps.items():
+            self._stamps.keep(digest, stamp, 1)
 
     def store_type(self, named: str) -> str:
         """Return the format for arrays of an operation that names one, or none; NotFound or MissingExtra if it cannot be had."""
@@ -112,6 +128,10 @@ class Contents:
                 f"The catalog names neither value nor store for call {row.call_key.hex()}. Run: holdfast verify"
             )
         return read_text(self._workdir, row.store.hex(), digest=row.digest)
+
+    def is_known(self, uid: str) -> bool:
+        """Return whether the result of a node is at hand, durable or not; if not, it may be in the catalog nevertheless."""
+        return self._texts.get(uid) is not None
 
     def is_durable(self, uid: str) -> bool:
         """Return whether a node is known to be done without a look at the catalog; if not, it may be done nevertheless."""
@@ -218,7 +238,7 @@ class Contents:
             stacked = numpy.stack([self.read(member) for member in source.members])
             stacked.flags.writeable = False
             return stacked
-        array = open_array(source.path, digest=source.digest)
+        array = open_array(source.path, digest=source.digest, known=source.known)
         return array[source.part] if source.part else array
 
     def elements(self, item: Input, places: Places) -> list[bytes]:
@@ -279,7 +299,8 @@ class Contents:
         if row.data is not None:
             return Inline(row.dtype, row.shape, row.data)
         if row.store is not None and row.file:
-            return Stored(str(store_path(self._workdir, row.store.hex()) / row.file), row.digest.hex())
+            path, name = store_path(self._workdir, row.store.hex()) / row.file, row.digest.hex()
+            return Stored(str(path), name, known=self._stamps.get(name))
         members = row.members or b""
         digests = [members[start : start + 32] for start in range(0, len(members), 32)]
         found = self._catalog.find_arrays(digests)
@@ -364,9 +385,7 @@ def _element(array: Array, source: ArraySource, index: int, places: Places) -> b
         places.update({digest: InMemory(kept) for digest, kept in content.arrays.items()})
         return content.text
     digest = array_digest(row)
-    places[digest] = (
-        Stored(source.path, source.digest, (*source.part, index)) if isinstance(source, Stored) else InMemory(row)
-    )
+    places[digest] = replace(source, part=(*source.part, index)) if isinstance(source, Stored) else InMemory(row)
     return write_token(row.dtype.str, row.shape, digest).encode("ascii")
 
 

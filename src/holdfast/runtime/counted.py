@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from holdfast.errors import GraphError
-from holdfast.model.binding import apply
 from holdfast.model.content import write_mapping
 from holdfast.model.control import FORI_LOOP
 from holdfast.model.datatype import Null, as_input
@@ -20,7 +19,8 @@ from holdfast.model.graph import Graph
 from holdfast.model.node import Node
 from holdfast.model.reference import Input, references, select
 from holdfast.runtime.contents import Places
-from holdfast.runtime.follow import finish_with, follow, guard
+from holdfast.runtime.follow import finish_with, guard
+from holdfast.runtime.repeated import Repeated
 from holdfast.runtime.rounds import KeptRounds, rounds_key, states
 from holdfast.runtime.task import Task
 
@@ -40,7 +40,7 @@ class CountedRun:
         self._scheduler = scheduler
         self._task = task
         self._node = node
-        self._body = body
+        self._body = Repeated(scheduler, task, body)
         self._is_scan = node.scope != FORI_LOOP
         self._state: Input = node.inputs["initial"]
         self._key = rounds_key(node, scheduler.contents)
@@ -61,8 +61,7 @@ class CountedRun:
 
     def _step(self) -> None:
         if self.number < self._count:
-            output = apply(self._body, *self._inputs())
-            follow(self._scheduler, self._task, output, self._take)
+            self._body.apply(self._take, *self._inputs())
         elif self._is_scan:
             self._scheduler.ledger.resume(lambda: guard(self._scheduler, self._task, self._finish_scan))
         else:

@@ -9,7 +9,7 @@ State: the queue of each operation, who waits for each call, the jobs that the e
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -143,22 +143,23 @@ class Dispatcher:
                 jobs.append(job)
         return jobs
 
-    def take(self, report: Report) -> list[tuple[Pending, Settled]]:
-        """Return the calls that a report settles; lost ones are queued again, and expanded ones may be joined until they are released."""
+    def take(self, report: Report) -> Iterator[tuple[Pending, Settled]]:
+        """Yield the calls that a report settles; lost ones are queued again.
+
+        Each may be joined until it is yielded, since what follows from one may need the next; expanded ones until they are released.
+        """
         if report.ticket not in self._jobs:  # it was forgotten
-            return []
+            return
         queue, pendings = self._jobs.pop(report.ticket)
         reasons = sorted({outcome.reason for outcome in report.outcomes if isinstance(outcome, Lost)})
         if reasons:
             self._tell(WorkerLost(str(queue.operation.name), reasons[0]))
-        settled: list[tuple[Pending, Settled]] = []
         for pending, outcome in zip(pendings, report.outcomes, strict=True):
             final = self._judge(queue, pending, outcome)
             if final is not None:
                 if not isinstance(final, Expanded):
                     self.release(pending)
-                settled.append((pending, final))
-        return settled
+                yield pending, final
 
     def forget(self) -> None:
         """Drop everything that is queued or under way; reports that still come are ignored."""
@@ -216,7 +217,8 @@ class Dispatcher:
         sources: Places = {}
         for pending in pendings:
             sources.update(self._contents.sources(pending.call.arguments, pending.places))
-        return Job(self._tickets, queue.code, tuple(pending.call for pending in pendings), sources, self._directory)
+        calls = tuple(pending.call for pending in pendings)
+        return Job(self._tickets, queue.code, calls, sources, self._directory, self._engine.shares_memory)
 
     def _job_size(self, queue: Queue) -> int:
         if queue.mean is None or queue.waiting[0].attempts:  # a call that may have killed its worker travels alone

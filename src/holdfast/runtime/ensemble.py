@@ -91,7 +91,7 @@ class EnsembleRun:
             self._fail_member(index, self._member_failure(index, outcome))
         else:
             self.scheduler.counts.done += 1
-            self._has_staged |= bool(outcome.staged)
+            self._has_staged |= not outcome.is_readable
             self._keep(index, outcome.text)
 
     def _begin(self) -> None:

@@ -66,7 +66,7 @@ class GeneratedNodes:
         except (HoldfastError, OSError) as error:
             self._settle(Failed(key, type(error).__name__, str(error), ""))
             return
-        self._settle(Finished(key, text, sha256(text).digest(), {}, "", self._seconds))
+        self._settle(Finished(key, text, sha256(text).digest(), {}, None, self._seconds))
 
     def _settle(self, outcome: Finished | Failed) -> None:
         self._scheduler.dispatcher.release(self._pending)

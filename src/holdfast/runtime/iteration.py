@@ -12,11 +12,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.errors import GraphError, IterationLimit
-from holdfast.model.binding import apply
 from holdfast.model.graph import Graph
 from holdfast.model.node import Node
 from holdfast.model.reference import Input
 from holdfast.runtime.follow import finish_with, follow
+from holdfast.runtime.repeated import Repeated
 from holdfast.runtime.rounds import KeptRounds, allowed_key, limit_of, rounds_key
 from holdfast.runtime.task import Failure, Task
 from holdfast.storage.rows import RoundRow
@@ -38,8 +38,8 @@ class LoopRun:
         condition, body = node.inputs["condition"], node.inputs["body"]
         assert isinstance(condition, Graph)
         assert isinstance(body, Graph)
-        self._condition = condition
-        self._body = body
+        self._condition = Repeated(scheduler, task, condition)
+        self._body = Repeated(scheduler, task, body)
         self._limit = limit_of(node)
         self._state: Input = node.inputs["initial"]
         key = rounds_key(node, scheduler.contents)
@@ -72,7 +72,7 @@ class LoopRun:
         if self.number < self._allowed:
             self._go_on()
         else:
-            follow(self._scheduler, self._task, apply(self._condition, self._state), self._take_answer)
+            self._condition.apply(self._take_answer, self._state)
 
     def _take_answer(self, output: Input) -> None:
         answer = self._scheduler.contents.value_of(output)
@@ -92,7 +92,7 @@ class LoopRun:
             self._scheduler.ledger.add_rows([RoundRow(self._allowed_key, self.number, "")])
             follow(self._scheduler, self._task, [], lambda _: self._decide())
         else:
-            follow(self._scheduler, self._task, apply(self._body, self._state), self._take_state)
+            self._body.apply(self._take_state, self._state)
 
     def _take_state(self, output: Input) -> None:
         self.number += 1

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from holdfast.model.content import Array
+    from holdfast.storage.staging import Staged
+    from holdfast.storage.stamp import Stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class Stored:
     """Hex digest that the whole array in the file must have."""
     part: tuple[int, ...] = ()
     """Indices into its leading axes; empty for the whole array."""
+    known: Stamp | None = None
+    """Of the file when the session wrote it, so that its bytes need not be compared again; None if another session did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,8 @@ class Job:
     directory: str = ""
     """Working directory, where results too large for a message are staged, and checkpoints kept; a path that workers share with the
     coordinator. Empty if they share none: then all results travel, and checkpoints keep nothing."""
+    shares_memory: bool = False
+    """Whether the worker is in the coordinating process, which then flushes what is staged."""
 
 
 class Finished(NamedTuple):
@@ -129,12 +135,19 @@ class Finished(NamedTuple):
     """Content text of the value; empty if it is too large for a message and stands in the staged store."""
     digest: bytes
     """SHA-256 of the text, 32 bytes."""
-    arrays: Mapping[str, Inline]
-    """Arrays small enough to travel, by digest."""
-    staged: str = ""
-    """Name of the store under construction that holds the rest, relative to the working directory; empty if there is none."""
+    arrays: Mapping[str, Inline | InMemory]
+    """Arrays small enough to travel, by digest; those of a staged store too, if they are held."""
+    staged: Staged | None = None
+    """The store under construction that holds the rest; None if there is none."""
     seconds: float = 0.0
     """Time spent in the function."""
+    is_held: bool = False
+    """Whether the value is here although its store has no lasting place yet: only if the worker shares the coordinator's memory."""
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the value may be used before it is durable."""
+        return self.staged is None or self.is_held
 
     def __reduce__(self) -> tuple[type[Finished], tuple[Any, ...]]:
         return Finished, (self.key, self.text, self.digest, self.arrays, self.staged, self.seconds)

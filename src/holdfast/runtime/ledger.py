@@ -17,7 +17,7 @@ from holdfast.errors import GraphError
 from holdfast.model.content import array_digests
 from holdfast.model.datatype import DataNode, File
 from holdfast.model.fingerprint import call_key, call_prefix
-from holdfast.model.graph import parts_of
+from holdfast.model.graph import Graph, parts_of
 from holdfast.model.node import Node
 from holdfast.model.operation import full_name
 from holdfast.model.reference import Input, Part, references
@@ -41,6 +41,7 @@ from holdfast.storage.rows import (
     SourceRow,
     TimesRow,
 )
+from holdfast.storage.staging import Staged
 
 REFERENT_LIMIT = 64 * 1024
 """Characters of the longest constant that is kept for `explain`."""
@@ -100,8 +101,8 @@ class Ledger:
         """Make a finished call durable; `store` is the lasting name of its staged store, if it has one."""
         calls, seconds = self._times.get(operation, (0, 0.0))
         self._times[operation] = calls + 1, seconds + outcome.seconds
-        if store:
-            self._outgoing.staged.append((outcome.staged, store))
+        if outcome.staged is not None:
+            self._add_staged(outcome.staged, store)
         row = self._calls[outcome.key] = call_row(operation, outcome, bytes.fromhex(store) if store else None)
         self._outgoing.calls.append(outcome.key)
         self._outgoing.rows.append(row)
@@ -136,7 +137,7 @@ class Ledger:
         unknown = self._unknown(text, places)
         rows, staged = composite_rows(self._contents, text, unknown, key, uid)
         if staged:
-            self._outgoing.staged.append((staged, uid))
+            self._add_staged(staged, uid)
         self._outgoing.rows.extend(rows)
         self.add_arrays(unknown)
 
@@ -144,9 +145,12 @@ class Ledger:
         """Record that the result of a node is that of a call."""
         assert isinstance(task.node, Node)
         node = task.node
-        row = NodeRow(bytes.fromhex(node.uid), key, node.name, node.fingerprint().text, self._session, task.reused)
-        self._outgoing.rows.append(row)
-        self._keep_referents(node)
+        self.add_record(node.uid, node.name, node.fingerprint().text, key, reused=task.reused)
+        self.keep_referents(parts_of(node))
+
+    def add_record(self, uid: str, operation: str, record: str, key: bytes, *, reused: bool) -> None:
+        """Record that what a record asks for is the result of a call."""
+        self._outgoing.rows.append(NodeRow(bytes.fromhex(uid), key, operation, record, self._session, reused))
 
     def add_constants(self, item: Input) -> None:
         """Make the data nodes of an input durable, so that their uid is enough to find them.
@@ -196,6 +200,12 @@ class Ledger:
         """Return, in two words, why calls of an operation are made that was passed to `add_run`."""
         return self._why[identity]
 
+    def _add_staged(self, staged: Staged, store: str) -> None:
+        self._outgoing.staged.append((staged.name, store))
+        self._contents.note_stamps(staged.stamps)
+        if staged.unflushed is not None:
+            self._outgoing.unflushed.append(staged.unflushed)
+
     def finish(self, task: Task) -> None:
         """Have a node be done with the next commitment; its value may be used already."""
         self._outgoing.tasks.append(task)
@@ -203,6 +213,10 @@ class Ledger:
     def finish_later(self, task: Task, text: bytes) -> None:
         """Have a node be computed and done with the next commitment, since its store is still under construction."""
         self._outgoing.late.append((task, text))
+
+    def release(self, uid: str) -> None:
+        """Leave a result that was noted, and that no task stands for, to the catalog after the next commitment."""
+        self._outgoing.results.append(uid)
 
     def tell(self, event: Event) -> None:
         """Have an event sent with the next commitment."""
@@ -226,7 +240,9 @@ class Ledger:
         outgoing.rows += [TimesRow(operation, *times) for operation, times in self._times.items()]
         self._times = {}
         self._outgoing = Commitment()
-        self._commit.append(outgoing.rows, outgoing.staged, lambda: self._committed(outgoing))
+        self._commit.append(
+            outgoing.rows, outgoing.staged, lambda: self._committed(outgoing), unflushed=outgoing.unflushed
+        )
 
     def urge(self) -> None:
         """Say that nothing more is about to come."""
@@ -237,12 +253,14 @@ class Ledger:
         for key in commitment.calls:
             self._calls.pop(key, None)
         self._contents.release_arrays(commitment.arrays)
+        for uid in commitment.results:
+            self._contents.release(uid)
 
-    def _keep_referents(self, node: Node) -> None:
-        """Keep the constants and bodies that a record names, once each: `explain` compares them."""
+    def keep_referents(self, parts: Iterable[Node | DataNode | Graph]) -> None:
+        """Keep constants and bodies that a record names, once each: `explain` compares them."""
         if len(self._referents) > REFERENTS_SEEN:
             self._referents.clear()
-        for found in parts_of(node):
+        for found in parts:
             if found.uid not in self._referents and not (
                 isinstance(found, DataNode) and len(found.data) > REFERENT_LIMIT
             ):

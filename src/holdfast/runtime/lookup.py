@@ -73,7 +73,7 @@ class LookUp:
             task = self._standing(source.uid) if source.uid in self.tasks else None
             if task is not None:
                 _await(task, waiter, is_request)
-            elif source.uid in self._untold or not self._contents.is_durable(source.uid):
+            elif source.uid in self._untold or not self._is_settled(source.uid, is_request):
                 unknown.append(source)
         if unknown:
             waiter.waits += len(unknown)
@@ -106,6 +106,10 @@ class LookUp:
             for _ in unknown if is_request else ():
                 lower(waiter, failure)
         self.tasks = {uid: task for uid, task in self.tasks.items() if task.state is not NodeState.CANCELLED}
+
+    def _is_settled(self, uid: str, is_request: bool) -> bool:
+        """Return whether a node without a task is known to be done; whoever is no request may go on before it is durable."""
+        return self._contents.is_durable(uid) if is_request else self._contents.is_known(uid)
 
     def _find(self, nodes: Mapping[str, Requested]) -> None:
         """Find out which nodes are done, and, where they are few, of as many behind them as were missing so far."""

@@ -43,7 +43,7 @@ class NodeCall:
             return
         scheduler.counts.done += 1
         scheduler.ledger.add_node(task, outcome.key)
-        if outcome.staged:
-            scheduler.ledger.finish_later(task, outcome.text)
-        else:
+        if outcome.is_readable:
             scheduler.compute(task, outcome.text)
+        else:
+            scheduler.ledger.finish_later(task, outcome.text)

@@ -51,6 +51,10 @@ class Recent(Generic[Item]):
         if item is not None:
             self.keep(key, item, size)
 
+    def drop(self, key: str) -> None:
+        """Let a pinned item go at once."""
+        self._pinned.pop(key, None)
+
     def keep(self, key: str, item: Item, size: int) -> None:
         """Keep an item while there is room."""
         if key in self._kept:

@@ -45,7 +45,7 @@ from holdfast.storage.database import Durability
 from holdfast.storage.ownership import Ownership, current_owner
 from holdfast.storage.rows import Row, SessionRow
 from holdfast.storage.selection import get_store_type
-from holdfast.storage.store import sweep_tmp
+from holdfast.storage.staging import sweep_tmp
 from holdfast.storage.workdir import now, open_workdir
 
 if TYPE_CHECKING:

@@ -34,7 +34,8 @@ from holdfast.runtime.job import (
     Stack,
 )
 from holdfast.storage.checkpoint import CheckpointFacility, StoredCheckpoint
-from holdfast.storage.store import INLINE_LIMIT, open_array, size_of, stage
+from holdfast.storage.staging import Staged, stage
+from holdfast.storage.store import INLINE_LIMIT, open_array, size_of
 from holdfast.storage.userfile import unchanged_file
 
 if TYPE_CHECKING:
@@ -42,6 +43,12 @@ if TYPE_CHECKING:
 
 CANNOT_STORE = "cannot store: "
 """How the reason of a call begins that is lost because the file system refused its result."""
+
+UNFLUSHED = 16
+"""So many results of a job may be left unflushed; each keeps its files open."""
+
+HELD_LIMIT = 64 * 1024 * 1024
+"""So many bytes of the results of a job may stay in memory; the others are used from their files once they are durable."""
 
 _OURS = ("holdfast.runtime.", "importlib")
 
@@ -82,7 +89,10 @@ def lost(job: Job, reason: str) -> Report:
 
 
 class _Running:
-    """A job under way: its function, the arrays read so far, and why no more results can be stored, if so."""
+    """A job under way: its function, the arrays read so far, and why no more results can be stored, if so.
+
+    Besides, how many results are left to be flushed, and the bytes of those that stay in memory.
+    """
 
     def __init__(self, job: Job, function: Callable[..., Any], interruptible: bool) -> None:
         self.job = job
@@ -91,6 +101,8 @@ class _Running:
         self.where = f"the result of {job.code.name}"
         self.arrays: dict[str, Array] = {}
         self.refusal = ""
+        self.left_unflushed = 0
+        self.held = 0
 
     def make(self, call: Call) -> Outcome:
         """Return the outcome of one call."""
@@ -137,14 +149,30 @@ class _Running:
     def _finish(self, call: Call, content: Content, seconds: float) -> Finished | Lost:
         if not self.job.directory or size_of(content) <= INLINE_LIMIT:
             arrays = _inline(content.arrays) if content.arrays else {}
-            return Finished(call.key, content.text, content.digest, arrays, "", seconds)
+            return Finished(call.key, content.text, content.digest, arrays, None, seconds)
         try:
-            staged = stage(self.job.directory, content, store_type=self.job.code.store_type)
+            staged = self._stage(content)
         except Exception as error:
             self.refusal = CANNOT_STORE + _reason(error)
             return Lost(call.key, self.refusal)
         text = content.text if len(content.text) <= INLINE_LIMIT else b""
-        return Finished(call.key, text, content.digest, {}, staged.name, seconds)
+        is_held = self._hold(content, staged)
+        held = {digest: InMemory(array) for digest, array in content.arrays.items()} if is_held else {}
+        return Finished(call.key, text, content.digest, held, staged, seconds, is_held)
+
+    def _stage(self, content: Content) -> Staged:
+        """Write a large result; its flush is left to a coordinator in this process, for a few results of a job."""
+        is_left = self.job.shares_memory and self.left_unflushed < UNFLUSHED
+        self.left_unflushed += is_left
+        return stage(self.job.directory, content, store_type=self.job.code.store_type, flush=not is_left)
+
+    def _hold(self, content: Content, staged: Staged) -> bool:
+        """Return whether a result stays in memory until it is durable: where its flush is left, up to a number of bytes for a job."""
+        size = size_of(content)
+        if staged.unflushed is None or len(content.text) > INLINE_LIMIT or self.held + size > HELD_LIMIT:
+            return False
+        self.held += size
+        return True
 
     def find_array(self, digest: str) -> Array:
         """Return an array of the arguments, read-only."""
@@ -166,7 +194,7 @@ def _read(source: ArraySource) -> Array:
     elif isinstance(source, Stack):
         array = _stack(source)
     else:
-        whole = open_array(source.path, digest=source.digest)
+        whole = open_array(source.path, digest=source.digest, known=source.known)
         array = numpy.asarray(whole[source.part]) if source.part else whole
     array.flags.writeable = False
     return array

@@ -28,7 +28,8 @@ from holdfast.model.content import encode
 from holdfast.storage.confine import make_folder, open_within, remove
 from holdfast.storage.flush import flush_file, flush_folder
 from holdfast.storage.generation import read_generation, write_generation
-from holdfast.storage.store import new_name, writing
+from holdfast.storage.staging import new_name
+from holdfast.storage.store import writing
 from holdfast.storage.workdir import WorkDirectory
 
 if TYPE_CHECKING:

@@ -1,10 +1,10 @@
 """Make results durable in groups, behind the computation: data first, rows second, word third.
 
-A thread of its own owns the writing connection. It takes all that is queued, publishes the staged stores, writes all
+A thread of its own owns the writing connection. It takes all that is queued, flushes and publishes the staged stores, writes all
 rows in one transaction, and only then acknowledges. After a failure it acknowledges nothing any more: it tells once,
 and refuses what comes later. Never retries a write, and never looks at what a result means.
 
-State: the queue with its size in rows and bytes, how many entries were appended and committed, and the failure.
+State: the queue with its size in rows, bytes and open files, how many entries were appended and committed, and the failure.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ from holdfast.errors import SessionClosed, StoreFailure
 from holdfast.storage.catalog import Catalog
 from holdfast.storage.checkpoint import remove_checkpoints, sweep_checkpoints
 from holdfast.storage.database import Durability
+from holdfast.storage.flush import flush_together
 from holdfast.storage.publish import StoredResult, publish_all
 from holdfast.storage.rows import ArrayRow, CallRow, Conflict, NodeRow, Row
+from holdfast.storage.staging import Construction
+from holdfast.storage.store import writing
 from holdfast.storage.workdir import WorkDirectory
 
 GROUP_ROWS = 5_000
@@ -29,7 +32,8 @@ GROUP_SECONDS = 0.02
 
 QUEUE_ROWS = 50_000
 QUEUE_BYTES = 256 * 1024 * 1024
-"""Whoever appends waits while more is queued."""
+QUEUE_FILES = 64
+"""Whoever appends waits while more is queued, or more files are open."""
 
 CLOSE_SECONDS = 600.0
 """A disk that takes longer to write the last group is given up."""
@@ -42,7 +46,13 @@ class Entry:
     rows: Sequence[Row]
     staged: Sequence[tuple[str, str]]
     acknowledge: Callable[[], None]
+    unflushed: Sequence[Construction]
     size: int
+
+    @property
+    def open_files(self) -> int:
+        """How many files are open until it is committed."""
+        return sum(construction.open_files for construction in self.unflushed)
 
 
 class GroupCommit:
@@ -81,6 +91,7 @@ class GroupCommit:
         self._queue: list[Entry] = []
         self._rows = 0
         self._bytes = 0
+        self._files = 0
         self._appended = 0
         self._committed = 0
         self._is_urgent = False
@@ -92,7 +103,14 @@ class GroupCommit:
         self._thread = threading.Thread(target=self._run, name="holdfast-commit", daemon=True)
         self._thread.start()
 
-    def append(self, rows: Sequence[Row], staged: Sequence[tuple[str, str]], acknowledge: Callable[[], None]) -> None:
+    def append(
+        self,
+        rows: Sequence[Row],
+        staged: Sequence[tuple[str, str]],
+        acknowledge: Callable[[], None],
+        *,
+        unflushed: Sequence[Construction] = (),
+    ) -> None:
         """Queue rows and the staged stores that they name; wait while the queue is full.
 
         Parameters
@@ -103,19 +121,23 @@ class GroupCommit:
             What `publish_all` takes.
         acknowledge : callable
             Called from the thread when all of it is durable; must return at once.
+        unflushed : sequence of Construction
+            Those of the staged stores that are not on the disk yet; they are flushed first.
 
         Raises
         ------
         StoreFailure, StoreDamaged
             An earlier group failed; nothing is taken any more.
         """
-        entry = Entry(rows, staged, acknowledge, sum(map(_weigh, rows)))
+        size = sum(map(_weigh, rows)) + sum([construction.size for construction in unflushed])
+        entry = Entry(rows, staged, acknowledge, unflushed, size)
         with self._done:
             self._done.wait_for(self._has_room)
             self._check_open()
             self._queue.append(entry)
             self._rows += len(rows)
             self._bytes += entry.size
+            self._files += entry.open_files
             self._appended += 1
             if len(self._queue) == 1 or self._is_full():
                 self._arrived.notify()
@@ -161,9 +183,8 @@ class GroupCommit:
         self._catalog.close()
 
     def _has_room(self) -> bool:
-        return (
-            (self._rows <= QUEUE_ROWS and self._bytes <= QUEUE_BYTES) or self._failure is not None or self._is_closing
-        )
+        has_room = self._rows <= QUEUE_ROWS and self._bytes <= QUEUE_BYTES and self._files <= QUEUE_FILES
+        return has_room or self._failure is not None or self._is_closing
 
     def _check_open(self) -> None:
         if self._failure is not None:
@@ -191,12 +212,14 @@ class GroupCommit:
             self._arrived.wait_for(lambda: self._queue or self._is_closing)
             self._arrived.wait_for(lambda: self._is_urgent or self._is_closing or self._is_full(), GROUP_SECONDS)
             group, self._queue = self._queue, []
-            self._rows = self._bytes = 0
+            self._rows = self._bytes = self._files = 0
             self._is_urgent = False
             self._done.notify_all()
             return group
 
     def _commit(self, group: list[Entry]) -> None:
+        with writing(self._workdir):
+            flush_together([construction.flush for entry in group for construction in entry.unflushed])
         published = publish_all(self._workdir, [pair for entry in group for pair in entry.staged])
         rows: list[Row] = []
         position = 0

@@ -26,7 +26,7 @@ from typing import Any, Literal
 from holdfast.errors import HoldfastError, InvalidData, SessionClosed, StoreDamaged, StoreFailure, WorkingDirectoryError
 from holdfast.storage.confine import remove
 from holdfast.storage.flush import flush_folder
-from holdfast.storage.store import constructing
+from holdfast.storage.staging import constructing
 from holdfast.storage.workdir import WorkDirectory, put_once
 
 Durability = Literal["power", "process"]
@@ -225,15 +225,16 @@ def _check_file(path: Path, read_only: bool) -> None:
 
 def _make(path: Path) -> None:
     """Make a catalog without rows, which appears whole: one without tables is damaged, and never half made."""
-    with constructing(WorkDirectory(path.parent)) as folder:
-        connection = _connect(folder / path.name, "rwc")
+    with constructing(WorkDirectory(path.parent)) as construction:
+        made = construction.folder / path.name
+        connection = _connect(made, "rwc")
         try:
             _create(connection, path)
             connection.execute("PRAGMA journal_mode = WAL")  # last: what stands in a log is not in the file
         finally:
             connection.close()
-        put_once(folder / path.name, path)
-        remove(folder)
+        put_once(made, path)
+        remove(construction.folder)
 
 
 def _check_version(version: int, path: Path) -> None:

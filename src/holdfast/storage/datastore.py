@@ -22,19 +22,8 @@ from holdfast.storage.metadata import DATA, Metadata
 from holdfast.storage.ownership import Ownership, read_owner
 from holdfast.storage.publish import StoredResult, publish
 from holdfast.storage.selection import choose_format, get_store_type
-from holdfast.storage.store import (
-    close_file,
-    constructing,
-    create_file,
-    finish,
-    open_array,
-    read_store,
-    read_text,
-    stage,
-    store_path,
-    verify_store,
-    writing,
-)
+from holdfast.storage.staging import constructing, stage
+from holdfast.storage.store import open_array, read_store, read_text, store_path, verify_store, writing
 from holdfast.storage.workdir import WorkDirectory
 
 if TYPE_CHECKING:
@@ -156,8 +145,8 @@ class _Blocks:
         self._left = prod(layout.shape)
         self._digest = sha256(layout_bytes(layout.dtype, layout.shape))
         with ExitStack() as stack:
-            self._folder = stack.enter_context(constructing(workdir))
-            self._stream = stack.enter_context(create_file(self._folder, DATA + form.suffix))
+            self._construction = stack.enter_context(constructing(workdir))
+            self._stream = self._construction.create(DATA + form.suffix)
             form.begin(layout, self._stream)
             self._stack = stack.pop_all()
 
@@ -182,8 +171,10 @@ class _Blocks:
         text = write_token(self._layout.dtype, self._layout.shape, digest).encode("ascii")
         with self._stack:
             self._appendable.end(self._layout, self._stream)
-            file = close_file(self._stream, DATA, self._form, self._layout, digest)
-            return finish(self._folder, Metadata(Content(text, {}).digest, (file,))).name
+            file = self._construction.describe(self._stream, DATA, self._form, self._layout, digest)
+            self._construction.finish(Metadata(Content(text, {}).digest, (file,)))
+            self._construction.flush()
+        return self._construction.folder.name
 
     def abandon(self) -> None:
         """Close and remove the file, as after an exception."""

@@ -19,7 +19,8 @@ from holdfast.storage.confine import make_folder, remove
 from holdfast.storage.flush import flush_folder
 from holdfast.storage.ownership import Ownership, current_owner
 from holdfast.storage.rows import ArrayRow, CallRow, LostRow, NodeRow, RoundRow, Row, SessionRow
-from holdfast.storage.store import new_name, writing
+from holdfast.storage.staging import new_name
+from holdfast.storage.store import writing
 from holdfast.storage.verify import OTHERS, Verification, Verifier, check_log
 from holdfast.storage.workdir import WorkDirectory, open_workdir
 

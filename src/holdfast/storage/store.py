@@ -1,8 +1,8 @@
-"""Keep large results as files: one store, a folder, per node that needs one.
+"""Read large results from files: one store, a folder, per node that needs one.
 
-A store is built and flushed in `tmp/` by whoever computed it, and then renamed to its lasting place; so it appears
-whole or not at all. Its folders are flushed before anything names it. A whole store is never changed, and never
-removed for another. Links are not followed, and names from outside are checked before they become paths.
+A store is built in `tmp/` by whoever computed it, flushed, and then renamed to its lasting place; so it appears whole or not at all.
+What it holds is compared with its digest before it is first used. A whole store is never changed, and never removed for another. Links
+are not followed, and names from outside are checked before they become paths.
 """
 
 from __future__ import annotations
@@ -11,23 +11,20 @@ import errno
 import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
 from functools import lru_cache
-from io import BufferedIOBase, BufferedRandom
+from io import BufferedIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import HoldfastError, InvalidData, StoreDamaged, StoreFailure
-from holdfast.model.content import Content, array_token, write_token
+from holdfast.model.content import Content, write_token
 from holdfast.plugins import load_format
-from holdfast.storage.confine import open_within, remove
-from holdfast.storage.flush import flush_file, flush_folder, write_new_file
-from holdfast.storage.format import TEXT, Format, Layout, Mappable, hash_rest
-from holdfast.storage.metadata import DATA, FILE_NAME, METADATA, Metadata, StoredFile, read_metadata, write_metadata
-from holdfast.storage.ownership import current_owner, is_tag_alive, owner_tag
-from holdfast.storage.selection import choose_format
-from holdfast.storage.workdir import MARKER, WorkDirectory
+from holdfast.storage.confine import open_within
+from holdfast.storage.format import Format, Mappable, hash_rest
+from holdfast.storage.metadata import FILE_NAME, METADATA, Metadata, StoredFile, read_metadata
+from holdfast.storage.stamp import Stamp, stamp_of
+from holdfast.storage.workdir import WorkDirectory
 
 if TYPE_CHECKING:
     from holdfast.model.content import Array
@@ -40,16 +37,6 @@ MAP_FROM = 1024 * 1024
 
 _METADATA_LIMIT = 256 * 1024 * 1024
 _STORE_NAME = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_STAGED_NAME = re.compile(r"[0-9a-f-]{1,120}\.[0-9a-f]{16}", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Staged:
-    """A store under construction: whole and flushed, but without its lasting place."""
-
-    name: str
-    """Name of its folder in `tmp/`."""
-    metadata: Metadata
 
 
 def size_of(content: Content) -> int:
@@ -64,74 +51,6 @@ def store_path(workdir: WorkDirectory, store: str) -> Path:
     return workdir.nodes / store[:2] / store
 
 
-def new_name() -> str:
-    """Return a free name for a folder in `tmp/`, by which it is swept when this process is dead."""
-    return f"{owner_tag(current_owner(''))}.{os.urandom(8).hex()}"
-
-
-def stage(directory: str | os.PathLike[str], content: Content, *, store_type: str = "") -> Staged:
-    """Write a store in `tmp/`, flushed and ready to be published.
-
-    Parameters
-    ----------
-    directory : path
-        The working directory. Any process may stage, and needs to own nothing.
-    content : Content
-        Its arrays may be fewer than its text names, if the others are kept elsewhere.
-    store_type : str
-        Format of the arrays that it accepts, as `get_store_type` gives it; the others are laid out as numpy does.
-
-    Returns
-    -------
-    Staged
-        Its name goes to whoever publishes.
-
-    Raises
-    ------
-    StoreFailure
-        The file system refused; nothing is left behind.
-    NotFound, MissingExtra
-        There is no such format here.
-    """
-    with constructing(WorkDirectory(Path(directory))) as folder:
-        return finish(folder, Metadata(content.digest, tuple(_write_values(folder, content, store_type))))
-
-
-@contextmanager
-def constructing(workdir: WorkDirectory) -> Iterator[Path]:
-    """Make the folder of a store under construction; it is removed again if the block ends by an exception."""
-    folder = workdir.tmp / new_name()
-    with writing(workdir):
-        os.mkdir(folder)
-        try:
-            yield folder
-        except BaseException:
-            with suppress(OSError):  # swept later; what went wrong first is what must be told
-                remove(folder)
-            raise
-
-
-def finish(folder: Path, metadata: Metadata) -> Staged:
-    """Write the metadata of a store whose files are written and flushed; then it is whole."""
-    write_new_file(folder / METADATA, write_metadata(metadata))
-    flush_folder(folder)
-    return Staged(folder.name, metadata)
-
-
-def read_staged(workdir: WorkDirectory, name: str) -> Staged:
-    """Return what a store under construction holds.
-
-    Raises
-    ------
-    StoreDamaged
-        There is none of that name.
-    """
-    if not _STAGED_NAME.fullmatch(name):
-        raise StoreDamaged(f"{name!r:.160} cannot be the name of a store under construction in {workdir.path}.")
-    with _reading(workdir.tmp / name / METADATA):
-        return Staged(name, _read_metadata(workdir.path, "tmp", name))
-
-
 def read_store(workdir: WorkDirectory, store: str) -> Metadata:
     """Return what a published store holds.
 
@@ -140,8 +59,8 @@ def read_store(workdir: WorkDirectory, store: str) -> Metadata:
     StoreDamaged
         It is missing, or its metadata are.
     """
-    with _reading(store_path(workdir, store) / METADATA):
-        return _read_metadata(workdir.path, "nodes", store[:2], store)
+    with reading(store_path(workdir, store) / METADATA):
+        return read_metadata_file(workdir.path, "nodes", store[:2], store)
 
 
 def read_text(workdir: WorkDirectory, store: str, *, digest: bytes | None = None) -> bytes:
@@ -162,7 +81,7 @@ def read_text(workdir: WorkDirectory, store: str, *, digest: bytes | None = None
     """
     metadata = read_store(workdir, store)
     file = metadata.text
-    with _reading(store_path(workdir, store) / (file.name if file else METADATA)):
+    with reading(store_path(workdir, store) / (file.name if file else METADATA)):
         text = _read_text(workdir, store, file) if file else _plain_text(metadata)
         found = Content(text, {}).digest
         if found != metadata.digest or digest not in (None, found):
@@ -170,7 +89,9 @@ def read_text(workdir: WorkDirectory, store: str, *, digest: bytes | None = None
     return text
 
 
-def open_array(path: str | os.PathLike[str], *, digest: str | None = None, verify: bool = True) -> Array:
+def open_array(
+    path: str | os.PathLike[str], *, digest: str | None = None, verify: bool = True, known: Stamp | None = None
+) -> Array:
     """Return an array of a published store, read-only; mapped from its file if it is large.
 
     Parameters
@@ -182,6 +103,8 @@ def open_array(path: str | os.PathLike[str], *, digest: str | None = None, verif
     verify : bool
         Compare the bytes with the digest, once per process and state of the file. Takes about one second per GiB;
         without it, only sizes and headers are checked.
+    known : Stamp, optional
+        Of the file when this session wrote it; as long as it has that, its bytes are not compared again.
 
     Raises
     ------
@@ -190,16 +113,16 @@ def open_array(path: str | os.PathLike[str], *, digest: str | None = None, verif
     """
     place = Path(path)
     root, inner = place.parents[3] if len(place.parts) > 4 else place, place.parts[-4:]
-    with _reading(place):
+    with reading(place):
         if not _is_file_of_store(inner):
             raise InvalidData("it is no file of a store")
-    with _reading(place.parent / METADATA):
-        file = _read_metadata(root, *inner[:3]).find(inner[3])
+    with reading(place.parent / METADATA):
+        file = read_metadata_file(root, *inner[:3]).find(inner[3])
         if digest not in (None, file.digest):
             raise InvalidData(f"{file.name} would be another array, {file.digest}")
-    with _reading(place), open_within(root, inner) as stream:
-        if verify:
-            _verify(root, inner, file, _state(stream))
+    with reading(place), open_within(root, inner) as stream:
+        if verify and (stamp := stamp_of(stream)) != known:
+            _verify(root, inner, file, stamp)
         return _read_array(stream, file)
 
 
@@ -214,77 +137,20 @@ def verify_store(workdir: WorkDirectory, store: str) -> Metadata:
     metadata = read_store(workdir, store)
     path = store_path(workdir, store)
     for file in metadata.files:
-        with _reading(path / file.name):
+        with reading(path / file.name):
             _compare(workdir.path, ("nodes", store[:2], store, file.name), file)
-    with _reading(path / METADATA):
+    with reading(path / METADATA):
         text = metadata.text
         if (text.digest if text else Content(_plain_text(metadata), {}).digest.hex()) != metadata.digest.hex():
             raise InvalidData("it contradicts itself about the digest")
     return metadata
 
 
-def sweep_tmp(workdir: WorkDirectory) -> int:
-    """Remove what dead processes left in `tmp/`, and return how many things that were.
-
-    Only for the owner of the directory. What belongs to a living process, or to one of another machine, stays.
-    """
-    count = 0
-    with writing(workdir):
-        for name in os.listdir(workdir.tmp):
-            tag = name.partition(".")[0]
-            if name.startswith((MARKER, "owner.json")) or is_tag_alive(tag) is False:
-                remove(workdir.tmp / name)
-                count += 1
-    return count
-
-
-# writing
-
-
-def _write_values(folder: Path, content: Content, store_type: str) -> Iterator[StoredFile]:
-    token = array_token(content.text)
-    if token is not None and token[2] in content.arrays:
-        yield _write_value(folder, DATA, content.arrays[token[2]], Layout(token[0], token[1]), token[2], store_type)
-        return
-    layout = Layout(TEXT, (len(content.text),))
-    yield _write_value(folder, DATA, content.text, layout, content.digest.hex(), store_type)
-    for number, (digest, array) in enumerate(sorted(content.arrays.items(), key=lambda item: item[0])):
-        yield _write_value(folder, f"array-{number}", array, Layout(array.dtype.str, array.shape), digest, store_type)
-
-
-def _write_value(
-    folder: Path, stem: str, value: Array | bytes, layout: Layout, digest: str, store_type: str
-) -> StoredFile:
-    form: Format[Array | bytes] = choose_format(layout, store_type)
-    with create_file(folder, stem + form.suffix) as stream:
-        form.write(value, stream)
-        return close_file(stream, stem, form, layout, digest)
-
-
-def create_file(folder: Path, name: str) -> BufferedRandom:
-    """Create a file of a store under construction, to be written, read and sought."""
-    descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o666)
-    return open(descriptor, "w+b")
-
-
-def close_file(stream: BufferedRandom, stem: str, form: Format[Any], layout: Layout, digest: str) -> StoredFile:
-    """Flush a file whose value is written, and return what the metadata say of it."""
-    stream.flush()
-    flush_file(stream.fileno())
-    size = stream.tell()
-    checksum = "" if form.canonical else _checksum(stream)
-    return StoredFile(stem + form.suffix, form.name, layout, size, digest, checksum)
-
-
-def _checksum(stream: BufferedIOBase) -> str:
-    stream.seek(0)
-    return hash_rest(stream)
-
-
 # reading
 
 
-def _read_metadata(root: Path, *inner: str) -> Metadata:
+def read_metadata_file(root: Path, *inner: str) -> Metadata:
+    """Return what the metadata in a folder of the working directory say."""
     with open_within(root, (*inner, METADATA)) as stream:
         size = os.fstat(stream.fileno()).st_size
         if size > _METADATA_LIMIT:
@@ -326,14 +192,9 @@ def _read_array(stream: BufferedIOBase, file: StoredFile) -> Array:
     return form.read(stream, file.layout)
 
 
-def _state(stream: BufferedIOBase) -> tuple[int, ...]:
-    facts = os.fstat(stream.fileno())
-    return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
-
-
 @lru_cache(maxsize=4096)
-def _verify(root: Path, inner: tuple[str, ...], file: StoredFile, state: tuple[int, ...]) -> None:
-    """Compare bytes and digest. Success is remembered while the state of the file is the same, an error is not."""
+def _verify(root: Path, inner: tuple[str, ...], file: StoredFile, stamp: Stamp) -> None:
+    """Compare bytes and digest. Success is remembered while the stamp of the file is the same, an error is not."""
     _compare(root, inner, file)
 
 
@@ -349,8 +210,14 @@ def _compare(root: Path, inner: Sequence[str], file: StoredFile) -> None:
 def _check_file(stream: BufferedIOBase, file: StoredFile, form: Format[Any]) -> None:
     """Refuse a file that has not the bytes that were written, before a library that damage may hang sees it."""
     _check_size(stream, file)
-    if not form.canonical and _checksum(stream) != file.checksum:
+    if not form.canonical and checksum(stream) != file.checksum:
         raise InvalidData(f"{file.name} is not the file that was written")
+
+
+def checksum(stream: BufferedIOBase) -> str:
+    """Return the hex SHA-256 of a whole file."""
+    stream.seek(0)
+    return hash_rest(stream)
 
 
 def _check_size(stream: BufferedIOBase, file: StoredFile) -> None:
@@ -363,7 +230,8 @@ def _check_size(stream: BufferedIOBase, file: StoredFile) -> None:
 
 
 @contextmanager
-def _reading(place: Path) -> Iterator[None]:
+def reading(place: Path) -> Iterator[None]:
+    """Turn what is missing or wrong into `StoreDamaged`, which names node and file."""
     remedy = "Run: holdfast verify --repair, and then what made it again"
     try:
         yield

@@ -26,8 +26,9 @@ import pytest
 from holdfast.model.content import decode, encode
 from holdfast.runtime.code import describe
 from holdfast.runtime.engine import Engine
-from holdfast.runtime.job import ArraySource, Call, Failed, Finished, Inline, Job, Lost, Outcome, Report
-from holdfast.storage.store import INLINE_LIMIT, read_staged
+from holdfast.runtime.job import ArraySource, Call, Failed, Finished, Inline, InMemory, Job, Lost, Outcome, Report
+from holdfast.storage.staging import read_staged
+from holdfast.storage.store import INLINE_LIMIT
 from holdfast.storage.workdir import WorkDirectory
 from holdfast.testing import calculations
 
@@ -103,7 +104,8 @@ def value_of(outcome: Outcome) -> Any:
 
     assert isinstance(outcome, Finished), outcome
     arrays = {
-        digest: numpy.ndarray(found.shape, found.dtype, buffer=found.data) for digest, found in outcome.arrays.items()
+        digest: found.array if isinstance(found, InMemory) else numpy.ndarray(found.shape, found.dtype, found.data)
+        for digest, found in outcome.arrays.items()
     }
     return decode(outcome.text, arrays.__getitem__)
 
@@ -243,8 +245,9 @@ class EngineConformance:
         size = INLINE_LIMIT
         (outcome,) = self.run(make_job(1, calculations.ramp, {"size": size}, directory=workdir.path)).outcomes
         assert isinstance(outcome, Finished), outcome
-        assert not outcome.arrays
-        metadata = read_staged(workdir, outcome.staged).metadata
+        assert not any(isinstance(array, Inline) for array in outcome.arrays.values())
+        assert outcome.staged is not None
+        metadata = read_staged(workdir, outcome.staged.name).metadata
         assert metadata.digest == outcome.digest
         assert metadata.files[0].layout.shape == (size,)
 

@@ -25,7 +25,8 @@ from holdfast.model.content import array_digest, canonical_array, encode
 from holdfast.plugins import load_format
 from holdfast.storage.format import Format, Layout, Mappable
 from holdfast.storage.publish import publish
-from holdfast.storage.store import open_array, read_store, read_text, stage, store_path, verify_store
+from holdfast.storage.staging import stage
+from holdfast.storage.store import open_array, read_store, read_text, store_path, verify_store
 from holdfast.storage.workdir import WorkDirectory, open_workdir
 
 UID = "ab" * 32
