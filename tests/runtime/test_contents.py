@@ -11,6 +11,7 @@ import pytest
 
 import holdfast as hf
 from holdfast.errors import StoreDamaged
+from holdfast.runtime import contents as contents_module
 from holdfast.storage import commit as commit_module
 from holdfast.storage import store as store_module
 
@@ -72,6 +73,37 @@ def test_what_another_session_wrote_is_compared_before_it_is_used(tmp_path: Path
             assert session.result(make(4))[0] == 4
             assert session.result(total(make(4))) == 45001050000
     assert len(compared) == 1
+
+
+@pytest.mark.parametrize("many", [list, hf.gather])
+def test_several_files_are_compared_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, many: Any) -> None:
+    nodes = many([make(1), make(2)])
+    with hf.Session(tmp_path / "work") as session:
+        session.result(nodes)
+    meeting = threading.Barrier(2, timeout=20)
+    true_compare = store_module._compare
+
+    def compare(root: Path, inner: Any, file: Any) -> None:
+        meeting.wait()
+        true_compare(root, inner, file)
+
+    monkeypatch.setattr(store_module, "_compare", compare)
+    with hf.Session(tmp_path / "work") as session:
+        assert [values[0] for values in session.result(nodes)] == [1, 2]
+
+
+def test_members_of_an_ensemble_are_not_hashed_again_to_run_over_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(array: Any) -> str:
+        raise AssertionError(f"{array.shape} was hashed again")
+
+    ensemble = hf.map(make, [1, 2, 3])
+    with hf.Session(tmp_path / "work") as session:
+        session.result(ensemble)
+        monkeypatch.setattr(contents_module, "array_digest", refuse)
+        assert session.result(hf.map(total, ensemble))[0] == 45000150000
+        assert session.result(total(ensemble[1])) == 45000450000
 
 
 def test_what_was_changed_since_a_session_wrote_it_is_never_a_value(tmp_path: Path) -> None:

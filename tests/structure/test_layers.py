@@ -36,9 +36,9 @@ ORDER = {
     "typecheck declared layout node listing graph control binding carried document workgraph lifecycle comparison explanation plan",
     "authoring": "annotation naming source reading distribution imported constant member reach extent implementation "
     "recorded decorate axes resolve trace flow loop",
-    "storage": "flush workdir ownership confine format selection metadata stamp store staging generation "
+    "storage": "flush parallel workdir ownership confine format selection metadata stamp store staging generation "
     "checkpoint publish datastore database rows seal catalog commit inventory target summary entry log verify repair userfile",
-    "runtime": "events audience job engine code worker recent contents task acceptance commitment happening ledger dispatch "
+    "runtime": "events audience job engine code worker recent part contents task acceptance commitment happening ledger dispatch "
     "nodecall follow repeated rounds gathering members ensemble reduction iteration counted branch expansion "
     "generated launch lookup settlement scheduler standing driver nearest difference accept explain request plan session builder context",
 }

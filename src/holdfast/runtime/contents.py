@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import partial
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
@@ -31,13 +31,15 @@ from holdfast.model.datatype import DataNode
 from holdfast.model.fingerprint import compact_json
 from holdfast.model.reference import MAPPINGS, Input, Part, Reference, Subscript, references, write_path
 from holdfast.runtime.job import ArraySource, Inline, InMemory, LocalFile, Stack, Stored
+from holdfast.runtime.part import gather_numbers, parse, step_into
 from holdfast.runtime.recent import Recent
 from holdfast.storage.catalog import Catalog
+from holdfast.storage.parallel import in_parallel
 from holdfast.storage.rows import ArrayRow, CallRow
 from holdfast.storage.selection import get_store_type
 from holdfast.storage.staging import Staged, stage
 from holdfast.storage.stamp import Stamp
-from holdfast.storage.store import INLINE_LIMIT, open_array, read_text, store_path
+from holdfast.storage.store import INLINE_LIMIT, compare_array, open_array, read_text, store_path
 from holdfast.storage.workdir import WorkDirectory
 
 if TYPE_CHECKING:
@@ -62,10 +64,6 @@ Token = tuple[str, tuple[int, ...], str, bool]
 
 STACKED_FROM = 64 * 1024
 """Members of an ensemble that are arrays of at least so many bytes stay where they are; smaller ones are packed together."""
-
-
-PARSED_FROM = 4 * 1024
-"""Bytes from which on the parsed form of a text is kept for a while."""
 
 
 class Contents:
@@ -199,13 +197,28 @@ class Contents:
         for start in range(0, len(items), AT_ONCE):
             block = items[start : start + AT_ONCE]
             self.load([reference.uid for reference in references(block) if not isinstance(reference, DataNode)])
-            values += map(self.value_of, block)
+            places: Places = {}
+            texts = [self.text_of(item, places) for item in block]
+            self._compare([text for text in texts if b'"$' in text], places)
+            values += [self._value(text, places) for text in texts]
         return values
 
     def value_of(self, item: Input) -> Any:
         """Return the value of an input whose references are all computed; arrays are read-only."""
         places: Places = {}
-        return decode(self.text_of(item, places), lambda digest: self.read(self.source(digest, places)))
+        return self._value(self.text_of(item, places), places)
+
+    def _value(self, text: bytes, places: Places) -> Any:
+        return decode(text, lambda digest: self.read(self.source(digest, places)))
+
+    def _compare(self, texts: Iterable[bytes], places: Places) -> None:
+        """Have the files that texts name compared with their digests, several at once; each is compared once."""
+        named = [self.source(digest, places) for text in texts for digest in array_digests(text)]
+        members = [
+            member for source in named for member in (source.members if isinstance(source, Stack) else (source,))
+        ]
+        files = {member for member in members if isinstance(member, Stored) and member.known is None}
+        in_parallel([partial(compare_array, file.path, digest=file.digest) for file in files])
 
     def sources(self, text: bytes, places: Places) -> Places:
         """Return where each array is that a text names, for a worker."""
@@ -262,7 +275,7 @@ class Contents:
         token = array_token(text)
         if token is not None and token[1]:
             return token[1][0]
-        parsed = _parse(text)
+        parsed = parse(text)
         if not isinstance(parsed, list):
             raise InvalidData(f"{item!r} has no elements to run over: its value is {text[:60].decode()}.")
         return len(parsed)
@@ -276,7 +289,7 @@ class Contents:
         if first is not None:
             tokens = [token for token in map(array_token, texts) if token is not None and token[:2] == first[:2]]
             return listed if len(tokens) < len(texts) else self._gather_arrays(tokens, places)
-        content = _gather_numbers(listed)
+        content = gather_numbers(listed)
         places.update({digest: InMemory(array) for digest, array in content.arrays.items()})
         return content.text
 
@@ -287,12 +300,12 @@ class Contents:
             if token is not None:
                 text = self._row(token, step, where, places)
                 continue
-            parsed = _parse(text)
+            parsed = parse(text)
             if isinstance(parsed, list) and isinstance(step, str):  # a label of an ensemble: that of each member
                 rest = path[position:]
                 members = [self.part(compact_json(member).encode("ascii"), rest, where, places) for member in parsed]
                 return self.gather(members, places)
-            text = compact_json(_step(parsed, step, where)).encode("ascii")
+            text = compact_json(step_into(parsed, step, where)).encode("ascii")
         return text
 
     def _from_row(self, row: ArrayRow) -> ArraySource:
@@ -321,14 +334,14 @@ class Contents:
             raise NotFound(f"{where} names the part {write_path((step,))} of an array of shape {shape}.")
         source = self.source(digest, places)
         if isinstance(source, Stack):
-            return self._whole(source.members[step], places)
+            return self._member(token, source, step, places)
         return _element(self.read(source), source, step, places)
 
     def _rows(self, token: Token, places: Places) -> list[bytes]:
         dtype, shape, digest, _ = token
         source = self.source(digest, places)
         if isinstance(source, Stack):
-            return [self._whole(member, places) for member in source.members]
+            return [self._member(token, source, index, places) for index in range(len(source.members))]
         array = self.read(source)
         if len(shape) == 1 and dtype == "<i8":
             return [b"%d" % value for value in array.tolist()]
@@ -336,11 +349,13 @@ class Contents:
             return [encode(value).text for value in array.tolist()]
         return [_element(array, source, index, places) for index in range(shape[0])]
 
-    def _whole(self, source: ArraySource, places: Places) -> bytes:
-        array = self.read(source)
-        digest = array_digest(array)
-        places[digest] = source
-        return write_token(array.dtype.str, array.shape, digest).encode("ascii")
+    def _member(self, token: Token, stack: Stack, index: int, places: Places) -> bytes:
+        """Return the text of one member of a stack; the digest of one that is a stack itself is not that of its bytes."""
+        dtype, shape, _, _ = token
+        member = stack.members[index]
+        digest = array_digest(self.read(member)) if isinstance(member, Stack) else stack.digests[index]
+        places[digest] = member
+        return write_token(dtype, shape[1:], digest).encode("ascii")
 
     def _gather_arrays(self, tokens: list[Token], places: Places) -> bytes:
         import numpy
@@ -355,16 +370,6 @@ class Contents:
         digest = sha256(b"".join(bytes.fromhex(token[2]) for token in tokens)).hexdigest()
         places[digest] = Stack(tuple(sources), tuple(token[2] for token in tokens))
         return write_token(dtype, (len(tokens), *shape), digest, stacked=True).encode("ascii")
-
-
-def _parse(text: bytes) -> Any:
-    """Return a text as JSON, to be looked at only: a long one is parsed once for all the parts that are taken of it in turn."""
-    return parse_text(text) if len(text) < PARSED_FROM else _parse_long(text)
-
-
-@lru_cache(maxsize=4)
-def _parse_long(text: bytes) -> Any:
-    return parse_text(text)
 
 
 def _text_of_data(node: DataNode, places: Places) -> bytes:
@@ -387,27 +392,3 @@ def _element(array: Array, source: ArraySource, index: int, places: Places) -> b
     digest = array_digest(row)
     places[digest] = replace(source, part=(*source.part, index)) if isinstance(source, Stored) else InMemory(row)
     return write_token(row.dtype.str, row.shape, digest).encode("ascii")
-
-
-def _gather_numbers(listed: bytes) -> Content:
-    values = decode(listed, lambda digest: None)  # type: ignore[arg-type, return-value]
-    kinds = set(map(type, values))
-    if len(kinds) != 1 or not kinds <= {int, float, bool, complex}:
-        return Content(listed, {})
-    if kinds == {int} and not (min(values) >= -(2**63) and max(values) < 2**63):
-        return Content(listed, {})
-    import numpy
-
-    return encode(numpy.array(values))
-
-
-def _step(parsed: Any, step: Subscript, where: object) -> Any:
-    if isinstance(parsed, dict):
-        members = dict(parsed["$mapping"]) if "$mapping" in parsed else parsed
-        if step in members:
-            return members[step]
-        raise NotFound(f"{where} names the label {step!r}; the result has: {', '.join(map(repr, sorted(members)))}.")
-    if isinstance(parsed, list) and isinstance(step, int) and step < len(parsed):
-        return parsed[step]
-    kind = f"a list of {len(parsed)}" if isinstance(parsed, list) else f"the single value {compact_json(parsed)[:40]}"
-    raise NotFound(f"{where} names the part {write_path((step,))} of {kind}.")

@@ -156,7 +156,7 @@ class Session:
         if failures:
             raise operation_error(failures[0])
         with self._state:
-            return self._contents.value_of(item)
+            return self._contents.values_of([item])[0]
 
     def results(self, nodes: Sequence[Any], *, timeout: float | None = None) -> list[Any]:
         """Return the values of several nodes, in order; independent ones run in parallel.

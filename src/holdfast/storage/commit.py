@@ -17,7 +17,7 @@ from holdfast.errors import SessionClosed, StoreFailure
 from holdfast.storage.catalog import Catalog
 from holdfast.storage.checkpoint import remove_checkpoints, sweep_checkpoints
 from holdfast.storage.database import Durability
-from holdfast.storage.flush import flush_together
+from holdfast.storage.parallel import in_parallel
 from holdfast.storage.publish import StoredResult, publish_all
 from holdfast.storage.rows import ArrayRow, CallRow, Conflict, NodeRow, Row
 from holdfast.storage.staging import Construction
@@ -219,7 +219,7 @@ class GroupCommit:
 
     def _commit(self, group: list[Entry]) -> None:
         with writing(self._workdir):
-            flush_together([construction.flush for entry in group for construction in entry.unflushed])
+            in_parallel([construction.flush for entry in group for construction in entry.unflushed])
         published = publish_all(self._workdir, [pair for entry in group for pair in entry.staged])
         rows: list[Row] = []
         position = 0

@@ -9,14 +9,10 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 # On macOS fsync leaves the data in the cache of the drive; F_FULLFSYNC does not. Source: man 2 fsync, Darwin.
 _FULL_FLUSH: int | None = getattr(fcntl, "F_FULLFSYNC", None)
-
-AT_ONCE = 8
-"""Flushes that wait for the disk at the same time."""
 
 _NOT_OFFERED = {errno.EINVAL, errno.ENOTSUP, errno.ENOTTY}
 
@@ -44,25 +40,6 @@ def flush_folder(path: Path) -> None:
             raise
     finally:
         os.close(descriptor)
-
-
-def flush_together(flushes: Sequence[Callable[[], None]]) -> None:
-    """Return when all flushes are done; a file system brings to the disk in one go what comes at the same time.
-
-    Raises
-    ------
-    OSError
-        One of them failed; the others have been tried.
-    """
-    if len(flushes) < 2:
-        for flush in flushes:
-            flush()
-        return
-    from concurrent.futures import ThreadPoolExecutor  # late: most sessions write small results only
-
-    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="holdfast-flush") as threads:
-        for done in [threads.submit(flush) for flush in flushes]:
-            done.result()
 
 
 def write_new_file(path: Path, data: bytes) -> None:

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from holdfast.errors import StoreDamaged, StoreFailure
 from holdfast.storage.confine import make_folder, remove
-from holdfast.storage.flush import flush_folder, flush_together
+from holdfast.storage.flush import flush_folder
 from holdfast.storage.metadata import Metadata
+from holdfast.storage.parallel import in_parallel
 from holdfast.storage.staging import Staged, new_name, read_staged
 from holdfast.storage.store import read_store, store_path, verify_store, writing
 from holdfast.storage.workdir import WorkDirectory
@@ -64,7 +65,7 @@ def publish_all(workdir: WorkDirectory, staged: Sequence[tuple[str, str]]) -> li
     with writing(workdir):
         results = [_place(workdir, read_staged(workdir, name), uid) for name, uid in staged]
         folders = {store_path(workdir, result.store).parent for result in results}
-        flush_together([partial(flush_folder, folder) for folder in sorted(folders)])
+        in_parallel([partial(flush_folder, folder) for folder in sorted(folders)])
         # Always, for a folder that was here already may have been made by a process that was killed before it flushed.
         if results:
             flush_folder(workdir.nodes)

@@ -111,7 +111,21 @@ def open_array(
     StoreDamaged
         The file is missing, or not what was committed; names store and file.
     """
-    place = Path(path)
+    with _compared(Path(path), digest, verify, known) as (stream, file):
+        return _read_array(stream, file)
+
+
+def compare_array(path: str | os.PathLike[str], *, digest: str) -> None:
+    """Compare the file of an array with its digest now, so that opening it does not; raises as `open_array`."""
+    with _compared(Path(path), digest, True, None):
+        return
+
+
+@contextmanager
+def _compared(
+    place: Path, digest: str | None, verify: bool, known: Stamp | None
+) -> Iterator[tuple[BufferedIOBase, StoredFile]]:
+    """Open the file of an array, compared with what it must be."""
     root, inner = place.parents[3] if len(place.parts) > 4 else place, place.parts[-4:]
     with reading(place):
         if not _is_file_of_store(inner):
@@ -123,7 +137,7 @@ def open_array(
     with reading(place), open_within(root, inner) as stream:
         if verify and (stamp := stamp_of(stream)) != known:
             _verify(root, inner, file, stamp)
-        return _read_array(stream, file)
+        yield stream, file
 
 
 def verify_store(workdir: WorkDirectory, store: str) -> Metadata:
