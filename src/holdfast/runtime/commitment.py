@@ -53,11 +53,6 @@ class Commitment:
         return not (self.rows or self.staged or self.tasks or self.late or self.events or self.resumes)
 
 
-def call_row(operation: str, outcome: Finished, store: bytes | None) -> CallRow:
-    """Return the row of a finished call."""
-    return CallRow(outcome.key, outcome.digest, outcome.text or None, store, outcome.seconds, operation)
-
-
 def array_rows(outcome: Finished) -> list[ArrayRow]:
     """Return the rows of its arrays; those of a staged store come when it is published."""
     return [

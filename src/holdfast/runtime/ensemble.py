@@ -50,6 +50,7 @@ class EnsembleRun:
         self._under_way = 0
         self._has_staged = False
         self._is_begun = False
+        self._is_due = False
         self._is_finished = False
 
     def begin(self) -> None:
@@ -64,6 +65,7 @@ class EnsembleRun:
 
     def advance(self) -> None:
         """Look up further blocks while there is room for what they miss; finish when all members are settled."""
+        self._is_due = False
         try:
             if not self._is_begun:
                 self._begin()
@@ -110,24 +112,23 @@ class EnsembleRun:
         keys = self._members.keys(arguments)
         found = self._find(keys, arguments)
         self.scheduler.ledger.add_needs(self.task.key, (found[key].call_key if key in found else key for key in keys))
+        missing: list[tuple[int, Call]] = []
         for index, key, text in zip(range(first, last), keys, arguments, strict=True):
             row = found.get(key)
-            if row is not None:
-                self.scheduler.counts.reused += 1
-                self._has_staged |= row.store is not None
-                self._keep(index, row.text or b"")
-            elif self._call is not None:
-                self._dispatch(index, key, text)
-            else:
-                self._spawn(index, key)
-
-    def _dispatch(self, index: int, key: bytes, arguments: bytes) -> None:
-        self._under_way += 1
-        assert self._call is not None
-        self.scheduler.make_call(self._call, Call(key, arguments), self._members.places, self, index)
+            if row is None:
+                missing.append((index, Call(key, text)))
+                continue
+            self.scheduler.counts.reused += 1
+            self._has_staged |= row.store is not None
+            self._keep(index, row.text or b"")
+        self._under_way += len(missing)
+        if self._call is not None:
+            self.scheduler.make_calls(self._call, missing, self._members.places, self)
+        else:
+            for index, call in missing:
+                self._spawn(index, call.key)
 
     def _spawn(self, index: int, key: bytes) -> None:
-        self._under_way += 1
         output = self._members.output(index)
         note_needs(self.scheduler, key, self._node, output)
         self.scheduler.require(
@@ -163,7 +164,9 @@ class EnsembleRun:
     def _count_settled(self) -> None:
         self._settled += 1
         self.scheduler.counts.waiting -= 1
-        self.scheduler.advance_ensemble(self)
+        if not self._is_due:
+            self._is_due = True
+            self.scheduler.advance_ensemble(self)
 
     def _member_failure(self, index: int, outcome: Failed) -> Failure:
         assert self._call is not None

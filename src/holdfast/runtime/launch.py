@@ -7,6 +7,7 @@ State: the tasks that are ready.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from holdfast.errors import GraphError, HoldfastError
@@ -117,7 +118,7 @@ class Launch:
         assert isinstance(node, Node)
         if task.is_call:
             task.become(NodeState.READY)
-            self.make_call(node, Call(task.key, task.arguments), places, NodeCall(self._scheduler, task), 0)
+            self.make_calls(node, [(0, Call(task.key, task.arguments))], places, NodeCall(self._scheduler, task))
             return
         task.become(NodeState.RUNNING)
         self._scheduler.tell(NodeStarted(node.uid, node.name))
@@ -127,21 +128,33 @@ class Launch:
             raise GraphError("this version has no such control flow")
         run(self._scheduler, task).begin()
 
-    def make_call(self, node: Node, call: Call, places: Places, consumer: Consumer, index: int) -> None:
-        """Have a call made, unless it is under way or returned nodes earlier; record its implementation, and tell if that has changed."""
-        if self._dispatcher.join(call.key, consumer, index):
-            return
+    def make_calls(self, node: Node, calls: Iterable[tuple[int, Call]], places: Places, consumer: Consumer) -> None:
+        """Have calls of one operation made that are not under way and did not return nodes earlier; the consumer knows each by a number."""
         identity = call_prefix(node.scope, node.depends)
+        why, made = "", 0
+        for index, call in calls:
+            if self._dispatcher.join(call.key, consumer, index) or self._follow(node, identity, call, consumer, index):
+                continue
+            why = why or self._note_run(node, identity)
+            made += 1
+            self._dispatcher.add(node.code, identity, call, places, consumer, index)
+        if made:
+            self._counts.reasons[why] = self._counts.reasons.get(why, 0) + made
+
+    def _follow(self, node: Node, identity: bytes, call: Call, consumer: Consumer, index: int) -> bool:
+        """Follow the nodes that a call returned earlier; return whether it did."""
         document = self._ledger.find_expansion(identity, call.key)
-        if document is not None:
-            pending = self._dispatcher.hold(node.code, identity, call, consumer, index)
-            consumer.started(index)
-            self._ledger.add_needs(bytes.fromhex(consumer.store_uid(index)), (call.key,))
-            GeneratedNodes(self._scheduler, pending, document).follow()
-            return
+        if document is None:
+            return False
+        pending = self._dispatcher.hold(node.code, identity, call, consumer, index)
+        consumer.started(index)
+        self._ledger.add_needs(bytes.fromhex(consumer.store_uid(index)), (call.key,))
+        GeneratedNodes(self._scheduler, pending, document).follow()
+        return True
+
+    def _note_run(self, node: Node, identity: bytes) -> str:
+        """Record the implementation of an operation that is about to run, tell if it has changed, and return why it runs."""
         changed = self._ledger.add_run(node, identity)
         if changed is not None:
             self._scheduler.tell(changed)
-        why = self._ledger.why(identity)
-        self._counts.reasons[why] = self._counts.reasons.get(why, 0) + 1
-        self._dispatcher.add(node.code, identity, call, places, consumer, index)
+        return self._ledger.why(identity)

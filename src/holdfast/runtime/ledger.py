@@ -22,7 +22,7 @@ from holdfast.model.node import Node
 from holdfast.model.operation import full_name
 from holdfast.model.reference import Input, Part, references
 from holdfast.runtime.acceptance import Acceptances
-from holdfast.runtime.commitment import Commitment, array_rows, call_row, composite_rows
+from holdfast.runtime.commitment import Commitment, array_rows, composite_rows
 from holdfast.runtime.contents import Contents, Places
 from holdfast.runtime.events import CodeChanged, Event
 from holdfast.runtime.job import ArraySource, Finished, Stack
@@ -103,7 +103,9 @@ class Ledger:
         self._times[operation] = calls + 1, seconds + outcome.seconds
         if outcome.staged is not None:
             self._add_staged(outcome.staged, store)
-        row = self._calls[outcome.key] = call_row(operation, outcome, bytes.fromhex(store) if store else None)
+        place = bytes.fromhex(store) if store else None
+        row = CallRow(outcome.key, outcome.digest, outcome.text or None, place, outcome.seconds, operation)
+        self._calls[outcome.key] = row
         self._outgoing.calls.append(outcome.key)
         self._outgoing.rows.append(row)
         if outcome.arrays:

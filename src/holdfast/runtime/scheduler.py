@@ -9,7 +9,7 @@ State: the waits and ensembles that may go on, the counts, and the error that br
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from queue import Empty, SimpleQueue
 
 from holdfast.errors import SessionClosed
@@ -182,7 +182,11 @@ class Scheduler:
 
     def make_call(self, node: Node, call: Call, places: Places, consumer: Consumer, index: int) -> None:
         """Have a call made, unless it is under way or returned nodes earlier."""
-        self._launch.make_call(node, call, places, consumer, index)
+        self._launch.make_calls(node, [(index, call)], places, consumer)
+
+    def make_calls(self, node: Node, calls: Iterable[tuple[int, Call]], places: Places, consumer: Consumer) -> None:
+        """Have calls of one operation made, each of which the consumer knows by a number."""
+        self._launch.make_calls(node, calls, places, consumer)
 
     def tell(self, event: Event) -> None:
         """Tell whoever listens."""
