@@ -50,7 +50,7 @@ class Node(Reference):
         self.code = code
         self.output_type = output_type
         self.free = free_placeholders(inputs.values())
-        self.uid = uid_of(self._compact())
+        self.uid = uid_of(node_text(scope, depends, write_input(inputs)))
 
     @property
     def name(self) -> str:

@@ -148,7 +148,7 @@ class Contents:
 
     def load(self, uids: Iterable[str]) -> None:
         """Read the results of many nodes at once."""
-        self.find({uid for uid in uids if uid not in self._texts})
+        self.find(self._texts.missing(uids))
 
     def result(self, uid: str) -> bytes:
         """Return the text of a node's result; NotFound if there is none."""

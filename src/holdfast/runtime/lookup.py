@@ -3,14 +3,14 @@
 What is asked for in one turn is looked up together. A node that the catalog knows gets no task: whoever waits for it goes on. Where nodes
 are missing one behind the other, as in a chain, as many again are looked up with the next one.
 
-State: the tasks of all nodes that are not settled, or that this session computed for a request; what is to be looked up, and what was found
-out of it in this turn; how many requests there were.
+State: the tasks of all nodes that are not settled, or that this session computed for a request; what is to be looked up; of what was looked
+up ahead in this turn, whether it is done, and how many nodes were missing; how many requests there were.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 
 from holdfast.model.lifecycle import NodeState
 from holdfast.model.node import CommittedNode, Node
@@ -53,9 +53,8 @@ class LookUp:
         self._counts = counts
         self._ready = ready
         self._asked: list[_Asked] = []
-        self._known: set[str] = set()
-        self._missing: set[str] = set()
-        self._untold: set[str] = set()
+        self._ahead: dict[str, bool] = {}
+        self._missed = 0
 
     @property
     def is_due(self) -> bool:
@@ -73,7 +72,7 @@ class LookUp:
             task = self._standing(source.uid) if source.uid in self.tasks else None
             if task is not None:
                 _await(task, waiter, is_request)
-            elif source.uid in self._untold or not self._is_settled(source.uid, is_request):
+            elif source.uid in self._ahead or not self._is_settled(source.uid, is_request):
                 unknown.append(source)
         if unknown:
             waiter.waits += len(unknown)
@@ -84,15 +83,19 @@ class LookUp:
         """Settle the waits for what is done, and have everything else computed, with all that it needs."""
         while self._asked:
             nodes = {source.uid: source for _, _, unknown in self._asked for source in unknown}
-            self._find(nodes)  # an error leaves what was asked for where `forget` finds it
+            known = self._find(nodes)  # an error leaves what was asked for where `forget` finds it
             asked, self._asked = self._asked, []
-            self._reuse([node for uid, node in nodes.items() if uid in self._untold])
+            self._counts.reused += len(known)
+            if self._audience.is_listening:
+                self._tell_reused(known, nodes)
             for waiter, is_request, unknown in asked:
                 for source in unknown:
-                    if source.uid not in self._known:
+                    if source.uid not in known:
                         _await(self._standing(source.uid) or self._make(source), waiter, is_request)
-                    lower(waiter, None)
-        self._known, self._missing, self._untold = set(), set(), set()
+                waiter.waits -= len(unknown) - 1
+                lower(waiter, None)
+        self._ahead.clear()
+        self._missed = 0
 
     def drop(self, task: Task) -> None:
         """Leave a task that is done to the catalog, unless a request asked for it."""
@@ -111,17 +114,16 @@ class LookUp:
         """Return whether a node without a task is known to be done; whoever is no request may go on before it is durable."""
         return self._contents.is_durable(uid) if is_request else self._contents.is_known(uid)
 
-    def _find(self, nodes: Mapping[str, Requested]) -> None:
-        """Find out which nodes are done, and, where they are few, of as many behind them as were missing so far."""
-        wanted = {uid: node for uid, node in nodes.items() if uid not in self._known and uid not in self._missing}
-        if not wanted:
-            return
-        if len(wanted) < FEW:
-            wanted |= self._behind(wanted.values(), min(len(self._missing), AT_ONCE))
-        found = self._contents.find(wanted)
-        self._known |= found
-        self._untold |= found
-        self._missing |= wanted.keys() - found
+    def _find(self, nodes: Mapping[str, Requested]) -> set[str]:
+        """Return which nodes are done; where they are few, find the same out of as many behind them as were missing so far."""
+        wanted = [node for uid, node in nodes.items() if uid not in self._ahead]
+        behind = self._behind(wanted, min(self._missed, AT_ONCE)) if len(wanted) < FEW else {}
+        known = self._contents.find([*[node.uid for node in wanted], *behind])
+        if self._ahead or behind:
+            self._ahead.update((uid, uid in known) for uid in behind)
+            known = {uid for uid in nodes if self._ahead.pop(uid, uid in known)}
+        self._missed += len(nodes) - len(known)
+        return known
 
     def _behind(self, nodes: Iterable[Requested], count: int) -> dict[str, Requested]:
         """Return about so many nodes that are needed for these, the nearest first, as far as nothing is known of them."""
@@ -141,14 +143,11 @@ class LookUp:
         return found
 
     def _has_met(self, uid: str) -> bool:
-        return uid in self._known or uid in self._missing or uid in self.tasks
+        return uid in self._ahead or uid in self.tasks or self._contents.is_known(uid)
 
-    def _reuse(self, nodes: Sequence[Requested]) -> None:
-        self._counts.reused += len(nodes)
-        self._untold.difference_update([node.uid for node in nodes])
-        if self._audience.is_listening:
-            for node in nodes:
-                self._audience.tell(NodeDone(node.uid, operation_of(node), reused=True))
+    def _tell_reused(self, known: Iterable[str], nodes: Mapping[str, Requested]) -> None:
+        for uid in known:
+            self._audience.tell(NodeDone(uid, operation_of(nodes[uid]), reused=True))
 
     def _standing(self, uid: str) -> Task | None:
         """Return the task of a node; None if there is none, or one that failed and that a later request tries again."""

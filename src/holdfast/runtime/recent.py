@@ -6,6 +6,7 @@ State: the pinned items, which are never dropped, and the others in the order of
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -34,8 +35,9 @@ class Recent(Generic[Item]):
         self._kept.move_to_end(key)
         return kept[0]
 
-    def __contains__(self, key: str) -> bool:
-        return key in self._kept or key in self._pinned
+    def missing(self, keys: Iterable[str]) -> set[str]:
+        """Return those of the keys under which there is nothing."""
+        return {key for key in keys if key not in self._kept and key not in self._pinned}
 
     def is_kept(self, key: str) -> bool:
         """Return whether an item is here that is not pinned."""
