@@ -56,7 +56,7 @@ def lines(trial: Path, file: str) -> list[str]:
 
 def _judge(trial: Path, name: str, may_lose: bool) -> Iterator[str]:
     work, program = trial / "work", programs.PROGRAMS[name]
-    acknowledged, before = lines(trial, "acknowledged"), lines(trial, "ran")
+    acknowledged, before = list(dict.fromkeys(lines(trial, "acknowledged"))), lines(trial, "ran")
     if (work / "holdfast.json").exists():
         yield from verify(work)
     elif acknowledged and not may_lose:
@@ -88,7 +88,7 @@ def _is_there(line: str, session: hf.Session) -> bool:
 
 def _lost(lost: list[str], acknowledged: list[str], may_lose: bool) -> Iterator[str]:
     if lost and not (may_lose and lost == acknowledged[-len(lost) :]):
-        yield f"acknowledged and lost: {lost[:3]} of {len(acknowledged)}"
+        yield f"acknowledged and lost: {lost[:3]} of {acknowledged}"
 
 
 def _texts(work: Path) -> set[str]:

@@ -57,11 +57,11 @@ REFUSED: dict[int, Callable[[Call], bool]] = {
     errno.EDQUOT: _needs_space,
     errno.EIO: lambda call: call.name != "fcntl",
     errno.ESTALE: lambda call: call.name != "fcntl",
-    errno.EINTR: lambda call: call.name in SLOW or call.locks,
-    errno.ENOLCK: lambda call: call.locks,
+    errno.EINTR: lambda call: call.name in SLOW or call.takes_lock,
+    errno.ENOLCK: lambda call: call.takes_lock,
     errno.EMFILE: lambda call: call.name in ("open", "openat"),
 }
-"""Errors, and the calls that may give them."""
+"""Errors, and the calls that may give them. To give a lock back never fails so."""
 
 
 class Refusing:

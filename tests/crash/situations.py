@@ -37,13 +37,15 @@ class Situation:
     """Of the command line; none is a session in Python."""
     only_looks: bool = False
     """Whether it changes nothing."""
+    durability: str = "power"
+    """Of a session in Python."""
 
     def run(self) -> int:
         """Run it, as its user would."""
         if self.command:
             return main([*self.command, "--work", os.path.join(os.environ["TRIAL"], "work")])
         try:
-            return programs.run(self.program)
+            return programs.run(self.program, durability=self.durability)
         except hf.HoldfastError as error:
             print(f"holdfast: {error}")
             return 1
@@ -77,14 +79,14 @@ class Prepared:
     """What was there before, made once."""
 
     def __init__(self, trials: Trials, chance: random.Random) -> None:
-        self._trials, self._chance = trials, chance
+        self.trials, self._chance = trials, chance
         self._templates = {name: self._make(name) for name in ("nothing", "ended", "done", "damaged")}
 
     @contextmanager
     def begin(self, situation: Situation) -> Iterator[Path]:
         """Make the folder of a trial, as it was before."""
         template = self._templates["ended" if situation.before == "killed" else situation.before]
-        with self._trials.begin(template) as trial:
+        with self.trials.begin(template) as trial:
             if situation.before == "killed":
                 begun = start(trial, lambda: programs.run(situation.program))
                 latest = _Latest(trial, self._chance.randrange(1, LATEST))
@@ -92,13 +94,13 @@ class Prepared:
             yield trial
 
     def _make(self, name: str) -> Path:
-        with self._trials.begin() as trial:
+        with self.trials.begin() as trial:
             if name != "nothing":
                 program = "checkpoint" if name == "ended" else "mixed"
                 assert wait(start(trial, lambda: programs.run(program))) == 0
             if name == "damaged":
                 _damage(trial)
-            return self._trials.keep(trial, name)
+            return self.trials.keep(trial, name)
 
 
 class _Latest:

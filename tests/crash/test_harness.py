@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -79,28 +80,55 @@ def test_a_program_that_hangs_is_ended(tmp_path: Path) -> None:
     assert run(code, tmp_path) == ["None"]
 
 
-HASTY = """
+PREPARED = """
 import random
 import programs
-from kill import kill_in
 from report import Report
 from situations import Prepared, Situation
 from trials import Trials
 
+def find(try_in, situation, *options):
+    trials, report, chance = Trials(), Report(), random.Random(1)
+    try:
+        try_in(Prepared(trials, chance), situation, *options, chance, report)
+        print(*report.violations, sep="\\n")
+    finally:
+        trials.close()
+
+"""
+
+HASTY = """
+from kill import kill_in
 ask = programs.hf.Session.result
 def acknowledge_first(self, node):
     programs.leave("acknowledged", f"node {node.uid}")
     return ask(self, node)
 programs.hf.Session.result = acknowledge_first
 
-trials, report, chance = Trials(), Report(), random.Random(1)
-try:
-    kill_in(Prepared(trials, chance), Situation("acknowledge first", "small"), 12, chance, report)
-    print(*report.violations, sep="\\n")
-finally:
-    trials.close()
+find(kill_in, Situation("acknowledge first", "small"), 12)
+"""
+
+FORGETFUL = """
+from cut import cut_in
+prepare = Prepared.begin
+def begin(self, situation):
+    os.fsync = lambda descriptor: None
+    return prepare(self, situation)
+Prepared.begin = begin
+find(cut_in, Situation("forget to flush", "numpy"), False, 40)
 """
 
 
 def test_a_session_that_acknowledges_too_early_is_caught(tmp_path: Path) -> None:
-    assert any("acknowledged and lost" in line for line in run(HASTY, tmp_path))
+    assert any("acknowledged and lost" in line for line in run(PREPARED + HASTY, tmp_path))
+
+
+def test_a_session_that_does_not_flush_is_caught(tmp_path: Path) -> None:
+    assert any("is damaged" in line for line in run(PREPARED + FORGETFUL, tmp_path))
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="turning the clock needs a C compiler: install gcc")
+def test_the_clock_is_turned(tmp_path: Path) -> None:
+    code = "import time\nfrom turn import Clock\nclock = Clock()\nbefore = time.time(), time.monotonic()\nclock.set(-1_000_000)\n"
+    code += "print(round(time.time() - before[0], -3), time.monotonic() - before[1] < 100)\nclock.close()"
+    assert run(code, tmp_path) == ["-1000000.0 True"]

@@ -142,6 +142,11 @@ class Call:
         return self.name == "flock" or (self.name == "fcntl" and self.arguments[1] in LOCKS)
 
     @property
+    def takes_lock(self) -> bool:
+        """Whether it takes a lock: `l_type` comes first in `struct flock`, and 2 is to unlock."""
+        return self.name == "fcntl" and self.locks and self.bytes_at(2, 2) != b"\2\0"
+
+    @property
     def flags(self) -> int:
         """The flags of `open` or `openat`."""
         return self.arguments[1 if self.name == "open" else 2]

@@ -1,10 +1,11 @@
-"""Kill at system calls, and have them fail: nothing acknowledged is lost, and the same again finishes."""
+"""Kill at system calls, have them fail, cut the power, turn the clock: nothing acknowledged is lost, and the same again finishes."""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -17,6 +18,8 @@ SCRIPT = Path(__file__).with_name("run_trials.py")
 IS_LONG = os.environ.get("HOLDFAST_CRASH") == "long"
 KILLS = 10_000 if IS_LONG else 500
 REFUSALS = 6_000 if IS_LONG else 300
+CUTS = 20_000 if IS_LONG else 1_000
+TURNS = 200 if IS_LONG else 20
 AT_ONCE = 2
 
 pytestmark = [
@@ -55,3 +58,15 @@ def test_a_kill_at_any_system_call_loses_and_repeats_nothing() -> None:
 def test_a_call_that_fails_gives_an_error_that_says_so_and_the_same_again_finishes() -> None:
     counted = run_trials("refuse", REFUSALS)
     assert set(counted) == {"ENOSPC", "EDQUOT", "EIO", "ESTALE", "EINTR", "ENOLCK", "EMFILE"}
+
+
+def test_a_power_cut_at_any_moment_loses_nothing_that_was_acknowledged_and_tears_nothing() -> None:
+    counted = run_trials("cut", CUTS)
+    levels = {(level, system) for level in ("power", "process") for system in ("strict", "ordered")}
+    assert levels <= {tuple(kind.split(", ")[:2]) for kind in counted}
+    assert any(kind.endswith("a flush failed") for kind in counted)
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="turning the clock needs a C compiler: install gcc")
+def test_a_wall_clock_that_is_turned_changes_no_decision() -> None:
+    run_trials("turn", TURNS)
