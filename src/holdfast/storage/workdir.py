@@ -133,6 +133,7 @@ def _open_or_make(place: Path) -> WorkDirectory:
     for name in _FOLDERS:
         _make_own_folder(place / name)
     if is_new:
+        flush_folder(place)  # so that the marker appears last after a power cut too
         _write_marker(workdir)
         workdir = _read_marker(place)
     # Always, not only when new: whoever made the entries may have been killed before they were flushed.
