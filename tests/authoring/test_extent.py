@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from holdfast.authoring import extent
@@ -66,6 +66,7 @@ def alone(module: types.ModuleType, number: int) -> Implementation:
     return implementation(module, number)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(definitions(), st.data())
 def test_an_implementation_is_the_same_after_any_others(written: list[Definition], data: Any) -> None:
     module = module_of(written)
@@ -80,6 +81,7 @@ def test_an_implementation_is_the_same_after_any_others(written: list[Definition
         )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(definitions(), st.data())
 def test_what_is_bound_anew_counts_also_where_something_was_kept(written: list[Definition], data: Any) -> None:
     module = module_of(written)

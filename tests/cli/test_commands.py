@@ -211,13 +211,24 @@ def test_what_the_file_system_refuses_is_told_in_one_sentence(script: Path, tmp_
     assert "Traceback" not in refused.stderr
 
 
+def test_a_reader_that_has_seen_enough_is_no_failure(script: Path, tmp_path: Path) -> None:
+    holdfast("run", f"{script}:final", "--work", tmp_path / "work")
+    command = [sys.executable, "-m", "holdfast.cli.main", "status", "--work", str(tmp_path / "work")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as told:
+        assert told.stdout is not None
+        assert told.stderr is not None
+        told.stdout.close()
+        assert told.stderr.read() == ""
+        assert told.wait(60) == 0
+
+
 def test_the_version_is_told() -> None:
     import holdfast as hf
 
     assert holdfast("--version").stdout == f"holdfast {hf.__version__}\n"
 
 
-@pytest.mark.parametrize("command", ["run", "export", "status", "unlock"])
+@pytest.mark.parametrize("command", ["run", "export", "status", "unlock", "explain", "accept"])
 def test_every_command_has_help_with_an_example(command: str) -> None:
     ended = holdfast(command, "--help")
     assert ended.returncode == 0

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 PAGE = (Path(__file__).parents[2] / "docs/how-to/explain-a-rerun.md").read_text()
-CHANGES = [("", ""), ("300.0", "310.0"), ("2 * x", "3 * x"), ("3 * x", "x + x + x"), ("", "")]
+CHANGES = [("", ""), ("300.0", "310.0"), ("2 * x", "3 * x"), ("3 * x", "x + x + x"), ("", ""), ("", "")]
 
 
 def holdfast(command: str, cwd: Path) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import holdfast as hf
@@ -169,6 +169,18 @@ def test_what_is_withdrawn_lets_nothing_more_stand_and_is_still_told(tmp_path: P
         assert session.withdraw(second, earlier=operation_of("3").implementation.uid[:8]) == 1
 
 
+def test_of_an_ensemble_a_withdrawn_acceptance_is_told_with_the_change(tmp_path: Path) -> None:
+    second = operation_of("2")
+    with hf.Session(tmp_path / "work") as session:
+        session.result(hf.map(operation_of("1"), [1]))
+    with hf.Session(tmp_path / "work") as session:
+        session.accept(second, why="a mistake")
+        session.result(hf.map(second, [1]))
+        session.withdraw(second)
+        causes = [reason.cause for reason in session.explain(hf.map(second, [1])).reasons]
+    assert causes == ["accepted", "version"]
+
+
 def test_a_plan_says_what_would_stand_if_a_change_were_accepted(tmp_path: Path) -> None:
     first, second = operation_of("1"), operation_of("2")
     with hf.Session(tmp_path / "work") as session:
@@ -202,6 +214,7 @@ def earlier_than(rows: list[AcceptanceRow], later: int) -> list[int]:
     return [bytes.fromhex(code)[0] for code in Acceptances(rows).earlier(node)]
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), unique=True, max_size=12), st.integers(0, 5))
 def test_what_stands_is_what_a_path_of_acceptances_leads_to(pairs: list[tuple[int, int]], later: int) -> None:
     rows = accepted(pairs)

@@ -130,6 +130,30 @@ def test_a_changed_version_word_inside_a_body_is_told(load: Load, tmp_path: Path
     assert (reason.cause, reason.operation, reason.old, reason.new) == ("version", "explained.simulate", "1", "2")
 
 
+def test_a_version_word_stands_for_all_that_the_code_reached(load: Load, tmp_path: Path) -> None:
+    ask(tmp_path / "work", load().start)
+    changed = load(("@hf.operation\ndef prepare", "@hf.operation(version='1')\ndef prepare"))
+    reason = only(ask(tmp_path / "work", changed.start))
+    assert (reason.cause, reason.old, reason.new) == ("version", None, "1")
+
+
+def test_an_edit_within_a_session_as_in_a_notebook_is_told(load: Load, tmp_path: Path) -> None:
+    with hf.Session(tmp_path / "work") as session:
+        session.result(load().final)
+        changed = load(("x + LIMIT", "x + 5 * LIMIT")).final
+        session.result(changed)
+        reason = only(session.explain(changed))
+        assert (reason.cause, reason.operation, reason.upstream) == ("code", "explained.prepare", True)
+
+
+def test_neighbours_in_one_graph_are_not_compared_with_each_other(load: Load, tmp_path: Path) -> None:
+    study = load()
+    nodes = [study.halve(study.prepare(number)) for number in (1, 10)]
+    with hf.Session(tmp_path / "work") as session:
+        session.results(nodes)
+        assert [causes(session.explain(node)) for node in nodes] == [[("first run", "halve", False)]] * 2
+
+
 def test_a_node_whose_inputs_came_out_equal_was_reused_and_the_change_is_told(load: Load, tmp_path: Path) -> None:
     ask(tmp_path / "work", load().final)
     changed = load(("LIMIT = 3", "LIMIT = 2"))  # 7 // 2 and 6 // 2 are equal

@@ -40,7 +40,8 @@ ORDER = {
     "checkpoint publish datastore database rows seal catalog commit inventory target summary entry log verify repair userfile",
     "runtime": "events audience job engine code worker recent part contents task acceptance commitment happening ledger dispatch "
     "nodecall follow repeated rounds gathering members ensemble reduction iteration counted branch expansion "
-    "generated launch lookup settlement scheduler standing driver nearest difference accept explain request plan session builder context",
+    "generated launch lookup settlement scheduler standing driver nearest difference accept explain request "
+    "plan finished check inquiry session builder context",
 }
 
 OPTIONAL = {"numpy", "cloudpickle", "rich", "distributed", "dask", "h5py", "pyarrow", "pandas", "polars", "xarray"}

@@ -13,6 +13,7 @@ from holdfast.runtime.accept import Acceptance, look_at
 from holdfast.runtime.plan import plan_in
 from holdfast.runtime.session import Session
 from holdfast.storage.inventory import open_to_look
+from holdfast.storage.workdir import open_workdir
 
 HELP = "declare that a change of an operation's code does not matter: its earlier results stand"
 
@@ -52,6 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.dry:
         _look(chosen, module, arguments)
         return 0
+    open_workdir(arguments.work, create=False)
     with Session(arguments.work) as session:
         if arguments.withdraw:
             for operation in chosen:

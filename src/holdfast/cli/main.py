@@ -6,6 +6,7 @@ Never shows a bare traceback: a user's failing operation is shown with its own t
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -18,14 +19,19 @@ INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return the exit status: 0 done, 1 failed, 2 misused, 130 interrupted."""
+    """Run the command line and return the exit status: 0 done, 1 failed, 2 misused, 3 another result than before, 130 interrupted."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given in (["--version"], ["-V"]):
         print(f"holdfast {__version__}")
         return 0
     parsed = _parser().parse_args(given)
     try:
-        return int(parsed.run(parsed))
+        status = int(parsed.run(parsed))
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # whoever reads, as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OperationFailed as error:
         print(f"holdfast: {error}", file=sys.stderr)
         print("\nWhat is finished is kept; the same command tries only what failed.", file=sys.stderr)

@@ -12,15 +12,21 @@ from typing import Any
 from holdfast.cli.document import load_targets
 from holdfast.cli.script import find_nodes, load_script, split_target
 from holdfast.errors import NotFound
+from holdfast.runtime.events import ResultDiffers
 from holdfast.runtime.plan import plan_in
 from holdfast.runtime.session import Session
+from holdfast.storage.workdir import open_workdir
 from holdfast.views.progress import watch
+
+DIFFERS = 3
+"""Exit status when a call gave another result than before."""
 
 HELP = "compute a node of a script or the targets of a work graph, reusing everything that is finished"
 
 EXAMPLE = (
     "example:\n  holdfast run adaptive.py:final --work runs/adaptive --engine processes --workers 2"
     "\n  holdfast run graph.json --allow adaptive.py --target final"
+    "\n  holdfast run adaptive.py:final --work runs/adaptive --check 100"
 )
 
 
@@ -41,8 +47,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--workers", type=_positive, metavar="N", help="jobs at once (default: as many as there are cores)"
     )
     parser.add_argument("--json", action="store_true", help="print the value, or what would run, as JSON")
-    parser.add_argument(
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
         "--dry", action="store_true", help="say what would run, how many, why and for how long; run and write nothing"
+    )
+    instead.add_argument(
+        "--check",
+        nargs="?",
+        type=_sample,
+        const=1.0,
+        metavar="N|PART",
+        help="make finished calls again and compare, all, so many or such a part; keep nothing of it; status 3 if one differs",
     )
     parser.add_argument("--quiet", action="store_true", help="show no progress")
 
@@ -54,14 +69,36 @@ def run(arguments: argparse.Namespace) -> int:
         found = plan_in(arguments.work, nodes)
         print(json.dumps(found.to_json(), indent=2) if arguments.json else found)
         return 0
+    if arguments.check is not None:
+        open_workdir(arguments.work, create=False)
     with Session(arguments.work, engine=arguments.engine, workers=arguments.workers) as session:
+        if arguments.check is not None:
+            return _check(session, nodes, arguments)
         for name, node in _targets(arguments, nodes):
             session.name_target(name, node)
-        with watch(session, show=not arguments.quiet):
-            value = session.result(nodes)
+        differing: list[ResultDiffers] = []
+        session.listen(lambda event: differing.append(event) if isinstance(event, ResultDiffers) else None)
+        try:
+            with watch(session, show=not arguments.quiet):
+                value = session.result(nodes)
+        finally:
+            _tell(differing)
         print(json.dumps(_plain(value), allow_nan=True) if arguments.json else _shown(value))
         sys.stdout.flush()
-    return 0
+    return DIFFERS if differing else 0
+
+
+def _check(session: Session, nodes: Any, arguments: argparse.Namespace) -> int:
+    """Make finished calls again, and print what differs."""
+    found = session.check(nodes, sample=arguments.check)
+    print(json.dumps(found.to_json(), indent=2) if arguments.json else found)
+    return DIFFERS if found.differences else 0
+
+
+def _tell(differing: list[ResultDiffers]) -> None:
+    if differing:
+        print("holdfast: made again, with another result than before:", file=sys.stderr)
+        print(*differing, sep="\n", file=sys.stderr)
 
 
 def _targets(arguments: argparse.Namespace, nodes: Any) -> Iterable[tuple[str, Any]]:
@@ -82,6 +119,17 @@ def _nodes(arguments: argparse.Namespace) -> Any:
         )
     path, name = split_target(arguments.target)
     return find_nodes(load_script(path), name)
+
+
+def _sample(text: str) -> float:
+    """Return how many calls are checked, or as a float which part of them."""
+    try:
+        number = int(text) if text.isdecimal() else float(text)
+    except ValueError:
+        number = 0.0
+    if not (number > 0 and (isinstance(number, int) or number <= 1)):
+        raise argparse.ArgumentTypeError(f"{text} is neither a number of calls nor a part of them, such as 0.1")
+    return number
 
 
 def _positive(text: str) -> int:

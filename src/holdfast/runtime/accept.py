@@ -69,9 +69,7 @@ def look_at(catalog: Catalog, operation: Any, *, why: str = "", earlier: str = "
     NotFound
         There is no such code; says what there is.
     """
-    if not hasattr(operation, "implementation"):
-        raise GraphError(f"{operation!r} is no operation. Give the decorated function itself.")
-    name, code = str(operation.name), operation.implementation
+    name, code = _name_of(operation), operation.implementation
     row = _find_code(catalog, name, code.uid, earlier)
     changes = tuple(code_reasons(Recipes(catalog, {}, [code]), name, code.uid, row.uid.hex()))
     return Acceptance(name, row.uid.hex(), row.first_seen, code.uid, changes, f"{_user()}@{host}", why)
@@ -102,13 +100,13 @@ def acceptance_row(acceptance: Acceptance) -> AcceptanceRow:
     return AcceptanceRow(acceptance.operation, *codes, acceptance.who, "", acceptance.why)
 
 
-def withdrawn_rows(catalog: Catalog, operation: str, earlier: str, host: str) -> Sequence[AcceptanceRow]:
+def withdrawn_rows(catalog: Catalog, operation: Any, earlier: str, host: str) -> Sequence[AcceptanceRow]:
     """Return the rows of an operation's acceptances that hold, as withdrawn.
 
     Parameters
     ----------
     catalog : Catalog
-    operation : str
+    operation : Operation
     earlier : str
         Beginning of the uid of the earlier code; empty for all.
     host : str
@@ -116,15 +114,24 @@ def withdrawn_rows(catalog: Catalog, operation: str, earlier: str, host: str) ->
 
     Raises
     ------
+    GraphError
+        It is no operation.
     NotFound
         There is none.
     """
-    holding = [row for row in catalog.find_acceptances() if row.operation == operation and not row.withdrawn]
+    name = _name_of(operation)
+    holding = [row for row in catalog.find_acceptances() if row.operation == name and not row.withdrawn]
     chosen = [row for row in holding if row.earlier.hex().startswith(earlier)]
     if not chosen:
         others = "; those that hold are from " + ", ".join(row.earlier.hex()[:16] for row in holding) if holding else ""
-        raise NotFound(f"No acceptance of {operation} {f'from {earlier} ' if earlier else ''}holds here{others}.")
+        raise NotFound(f"No acceptance of {name} {f'from {earlier} ' if earlier else ''}holds here{others}.")
     return [row._replace(withdrawn=f"{_user()}@{host} at {now()}") for row in chosen]
+
+
+def _name_of(operation: Any) -> str:
+    if not hasattr(operation, "implementation"):
+        raise GraphError(f"{operation!r} is no operation. Give the decorated function itself.")
+    return str(operation.name)
 
 
 def _user() -> str:

@@ -18,7 +18,7 @@ from holdfast.model.datatype import Null, as_input
 from holdfast.model.graph import Graph
 from holdfast.model.node import Node
 from holdfast.model.reference import Input, references, select
-from holdfast.runtime.contents import Places
+from holdfast.runtime.contents import Contents, Places
 from holdfast.runtime.follow import finish_with, guard
 from holdfast.runtime.repeated import Repeated
 from holdfast.runtime.rounds import KeptRounds, rounds_key, states
@@ -46,8 +46,8 @@ class CountedRun:
         self._key = rounds_key(node, scheduler.contents)
         self._rounds = KeptRounds(scheduler, task, self._key)
         scheduler.ledger.add_needs(task.key, (self._key,))
-        self._lower = 0 if self._is_scan else self._bound("lower")
-        self._count = self._width() if self._is_scan else max(0, self._bound("upper") - self._lower)
+        self._lower = lower_bound(node, scheduler.contents)
+        self._count = self._width() if self._is_scan else max(0, bound(node, "upper", scheduler.contents) - self._lower)
 
     def begin(self) -> None:
         """Go on after the last round that is finished."""
@@ -56,33 +56,21 @@ class CountedRun:
         output = self._rounds.find(number)
         if output is not None:
             self._scheduler.counts.reused += 1
-            self.number, self._state = number, self._carried(output)
+            self.number, self._state = number, round_state(self._node, output)
         self._step()
 
     def _step(self) -> None:
         if self.number < self._count:
-            self._body.apply(self._take, *self._inputs())
+            self._body.apply(self._take, *round_inputs(self._node, self._lower, self.number, self._state))
         elif self._is_scan:
             self._scheduler.ledger.resume(lambda: guard(self._scheduler, self._task, self._finish_scan))
         else:
             finish_with(self._scheduler, self._task, self._state)
 
-    def _inputs(self) -> tuple[Input, Input]:
-        """Return what the body is applied to in the next round."""
-        if not self._is_scan:
-            return as_input(self._lower + self.number, "index"), self._state
-        over = self._node.inputs.get("over")
-        if isinstance(over, Mapping):
-            return self._state, {label: select(sequence, (self.number,)) for label, sequence in over.items()}
-        return self._state, Null(None) if over is None else select(over, (self.number,))
-
     def _take(self, output: Input) -> None:
         self.number += 1
-        self._state = self._carried(self._rounds.keep(self.number, output))
+        self._state = round_state(self._node, self._rounds.keep(self.number, output))
         self._step()
-
-    def _carried(self, output: Input) -> Input:
-        return select(output, (0,)) if self._is_scan else output
 
     def _finish_scan(self) -> None:
         """Make one value of the last state and of what each round gave; all of them are durable."""
@@ -97,20 +85,42 @@ class CountedRun:
         value = {"carry": carry, "ys": contents.gather(texts, places).decode("ascii")}
         self._scheduler.finish(self._task, write_mapping(value).encode("ascii"), places)
 
-    def _bound(self, label: str) -> int:
-        bound = self._scheduler.contents.value_of(self._node.inputs[label])
-        if isinstance(bound, bool) or not isinstance(bound, int):
-            raise GraphError(f"its {label!r} bound is {bound!r}, expected an integer")
-        return bound
-
     def _width(self) -> int:
         contents, inputs = self._scheduler.contents, self._node.inputs
         over = inputs.get("over")
         sequences = over if isinstance(over, Mapping) else {} if over is None else {"xs": over}
         widths = {label: contents.width(item) for label, item in sequences.items()}
         if "length" in inputs:
-            widths["length"] = self._bound("length")
+            widths["length"] = bound(self._node, "length", contents)
         if len(set(widths.values())) > 1:
             listed = ", ".join(f"{label!r} has {width}" for label, width in sorted(widths.items()))
             raise GraphError(f"its inputs are of unequal widths: {listed}")
         return next(iter(widths.values()))
+
+
+def lower_bound(node: Node, contents: Contents) -> int:
+    """Return the index of the first round."""
+    return bound(node, "lower", contents) if node.scope == FORI_LOOP else 0
+
+
+def bound(node: Node, label: str, contents: Contents) -> int:
+    """Return a bound of a counted loop; GraphError if it is no integer."""
+    found = contents.value_of(node.inputs[label])
+    if isinstance(found, bool) or not isinstance(found, int):
+        raise GraphError(f"its {label!r} bound is {found!r}, expected an integer")
+    return found
+
+
+def round_inputs(node: Node, lower: int, number: int, state: Input) -> tuple[Input, Input]:
+    """Return what the body of a counted loop is applied to after so many rounds."""
+    if node.scope == FORI_LOOP:
+        return as_input(lower + number, "index"), state
+    over = node.inputs.get("over")
+    if isinstance(over, Mapping):
+        return state, {label: select(sequence, (number,)) for label, sequence in over.items()}
+    return state, Null(None) if over is None else select(over, (number,))
+
+
+def round_state(node: Node, output: Input) -> Input:
+    """Return the state in what a round of a counted loop gave."""
+    return output if node.scope == FORI_LOOP else select(output, (0,))

@@ -61,10 +61,11 @@ class Differences:
             row = self._recipes.node(uid)
             if row is not None and row.reused and path:
                 pass  # told with what it stands by
-            elif row is None and path and not any(found.withdrawn for found in path):
-                yield from accepted_reasons(path, uid, upstream=upstream)
             else:
-                yield from code_reasons(self._recipes, operation, *codes, node=uid, upstream=upstream)
+                accepted = path if row is None else []
+                yield from accepted_reasons(accepted, uid, upstream=upstream)
+                if not accepted or any(found.withdrawn for found in accepted):
+                    yield from code_reasons(self._recipes, operation, *codes, node=uid, upstream=upstream)
         for change in changed_inputs(new, old):
             for cause, text, found in self._input_changes(change):
                 yield Reason(cause, text, operation, uid, upstream, found.path, found.old, found.new)
@@ -108,7 +109,9 @@ def code_reasons(
     if parts[0] is None or parts[1] is None:
         yield Reason("code", "its code changed", operation, node, upstream, "", old, new)
         return
-    for change in changed_parts(parts[0], parts[1]):
+    changes = changed_parts(parts[0], parts[1])
+    stated = [change for change in changes if change.path == "version"]  # in the place of all that the code reaches
+    for change in stated or changes:
         cause, text, place, diff = _part_change(recipes, change, operation)
         yield Reason(cause, text, operation, node, upstream, change.path, change.old, change.new, place, diff)
 

@@ -37,6 +37,9 @@ class Consumer(Protocol):
     def store_uid(self, index: int) -> str:
         """Return the name that a store for the result has."""
 
+    def reference(self, index: int) -> str:
+        """Return the reference of the node or member, for people."""
+
     def started(self, index: int) -> None:
         """Take note that the call is with the engine."""
 
@@ -78,6 +81,9 @@ class Dispatcher:
         directory: str,
         report: Callable[[Report], None],
         tell: Callable[[Event], None],
+        *,
+        tickets: Iterator[int],
+        keeps_results: bool = True,
     ) -> None:
         self._engine = engine
         self._contents = contents
@@ -87,7 +93,8 @@ class Dispatcher:
         self._queues: dict[bytes, Queue] = {}
         self._pending: dict[bytes, Pending] = {}
         self._jobs: dict[int, tuple[Queue, list[Pending]]] = {}
-        self._tickets = 0
+        self._tickets = tickets
+        self._keeps_results = keeps_results
 
     @property
     def queued(self) -> int:
@@ -187,22 +194,20 @@ class Dispatcher:
 
     def _next_job(self, queue: Queue) -> Job | None:
         pendings = [queue.waiting.popleft() for _ in range(self._job_size(queue))]
-        self._tickets += 1
-        self._jobs[self._tickets] = (queue, pendings)
+        ticket = next(self._tickets)
+        self._jobs[ticket] = (queue, pendings)
         try:
-            job = self._job(queue, pendings)
+            job = self._job(ticket, queue, pendings)
         except HoldfastError as error:
             kind, reason = type(error).__name__, str(error)
-            self._report(
-                Report(self._tickets, tuple(Failed(pending.call.key, kind, reason, "") for pending in pendings))
-            )
+            self._report(Report(ticket, tuple(Failed(pending.call.key, kind, reason, "") for pending in pendings)))
             return None
         for pending in pendings:
             for consumer, index in pending.consumers:
                 consumer.started(index)
         return job
 
-    def _job(self, queue: Queue, pendings: list[Pending]) -> Job:
+    def _job(self, ticket: int, queue: Queue, pendings: list[Pending]) -> Job:
         if queue.code is None:
             operation = queue.operation
             store_type = self._contents.store_type(operation.format)
@@ -213,12 +218,12 @@ class Dispatcher:
                 checkpoint=operation.checkpoint,
                 in_memory=self._engine.shares_memory,
             )
-            queue.code = replace(code, store_type=store_type)
+            queue.code = replace(code, store_type=store_type, keeps_results=self._keeps_results)
         sources: Places = {}
         for pending in pendings:
             sources.update(self._contents.sources(pending.call.arguments, pending.places))
         calls = tuple(pending.call for pending in pendings)
-        return Job(self._tickets, queue.code, calls, sources, self._directory, self._engine.shares_memory)
+        return Job(ticket, queue.code, calls, sources, self._directory, self._engine.shares_memory)
 
     def _job_size(self, queue: Queue) -> int:
         if queue.mean is None or queue.waiting[0].attempts:  # a call that may have killed its worker travels alone

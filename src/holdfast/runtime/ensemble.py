@@ -83,6 +83,10 @@ class EnsembleRun:
         """Return the uid of a member that is a single call, under which its store is named."""
         return self._members.uid(index)
 
+    def reference(self, index: int) -> str:
+        """Return the reference of a member."""
+        return f"{self._node.uid}[{index}]"
+
     def started(self, index: int) -> None:
         """Take note that a member is with the engine; nothing to do for a single one."""
 

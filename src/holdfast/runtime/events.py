@@ -64,15 +64,32 @@ class WorkerLost:
 
 @dataclass(frozen=True, slots=True)
 class ResultDiffers:
-    """A call that was made again gave another result than before; the first one stands."""
+    """A call that was made again, for a check or after a loss, gave another result than before."""
 
     operation: str
-    """Empty if it is not known any more."""
+    node: str
+    """Reference of the node or of the ensemble's member."""
+    arguments: str
+    """Its input, shortened."""
     call_key: str
-    stored: str
-    """Digest of the result that is kept."""
-    found: str
-    """Digest of the other one."""
+    earlier: str
+    """Digest of the result that it gave before."""
+    later: str
+    """Digest of what it gave now; or, if it failed, the error."""
+    is_lost: bool = False
+    """Whether the earlier result is lost, so that this one stands; else the earlier one does."""
+
+    @property
+    def uid(self) -> str:
+        """The node, or the ensemble."""
+        return self.node.partition("[")[0]
+
+    def __str__(self) -> str:
+        """Return it in lines, for people."""
+        stands = ("lost", "kept") if self.is_lost else ("kept", "not kept")
+        lines = [f"  {self.operation} {self.node[:12]}{self.node[64:]}, with the input {self.arguments}"]
+        lines += [f"    before  {self.earlier}  ({stands[0]})", f"    now     {self.later}  ({stands[1]})"]
+        return "\n".join(lines)
 
 
 Event = NodeStarted | NodeDone | NodeFailed | RoundDone | CodeChanged | WorkerLost | ResultDiffers

@@ -89,7 +89,7 @@ class _Inquiry:
     def explain_done(self, row: NodeRow) -> Explanation:
         """Explain a node that has a result."""
         uid, record = row.uid.hex(), parse_record(row.record)
-        nearest = self._recipes.nearest(uid, row.operation, record, row.session)
+        nearest = self._recipes.nearest(uid, row.operation, record, row.session) or self._before_an_edit(row, record)
         reasons = [*self._standing(uid), *(self._reuse(row, record) if row.reused else ())]
         for failure in self.catalog.find_overcome(row.uid):
             text = f"it failed before, at {failure.at}: {failure.kind}: {failure.reason}"
@@ -118,6 +118,15 @@ class _Inquiry:
             reasons += [] if failure else self._missing(uid, operation, record)
             reasons += self._compared(uid, nearest, operation, ran=not failure)
         return Explanation(uid, operation, outcome, tuple(reasons), nearest or "")
+
+    def _before_an_edit(self, row: NodeRow, record: Record) -> str | None:
+        """Return an earlier node of the same session, as in a notebook, if the code upstream was edited since."""
+        uid = row.uid.hex()
+        nearest = self._recipes.nearest(uid, row.operation, record, None)
+        reasons = self._differences.between(uid, nearest, ran=not row.reused) if nearest else ()
+        return (
+            nearest if any(reason.cause in ("code", "version", "package", "accepted") for reason in reasons) else None
+        )
 
     def _standing(self, uid: str) -> Iterator[Reason]:
         """Yield the acceptances by which the results of a node and of nodes upstream stand."""

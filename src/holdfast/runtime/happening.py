@@ -9,6 +9,7 @@ from holdfast.model.reference import Input
 from holdfast.runtime.commitment import Commitment
 from holdfast.runtime.job import Report
 from holdfast.runtime.task import Failure
+from holdfast.storage.rows import Conflict
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,13 @@ class Request:
     items: tuple[Input, ...]
     settled: Callable[[Failure | None], None]
     """Called when all are durable or failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Differing:
+    """Calls that were made again gave other results than before; told before the commitment that they belong to."""
+
+    conflicts: tuple[Conflict, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,4 +40,4 @@ class Stop:
     """The loop is to end."""
 
 
-Happening = Request | Report | Commitment | Broken | Stop
+Happening = Request | Report | Commitment | Differing | Broken | Stop

@@ -37,11 +37,13 @@ class Code:
     """Format in which large arrays of its results are laid out; empty for the usual one."""
     checkpoint: str = ""
     """Label under which the function takes its checkpoint; empty if it takes none."""
+    keeps_results: bool = True
+    """Whether the results are wanted; else their digests are told, and nothing is kept."""
 
     def __reduce__(self) -> tuple[type[Code], tuple[Any, ...]]:
         if self.function is not None:
             raise TypeError(f"the function of {self.name} was described for this process only")
-        rest = (None, self.store_type, self.checkpoint)
+        rest = (None, self.store_type, self.checkpoint, self.keeps_results)
         return Code, (self.name, self.module, self.qualname, self.pickled, self.positional, *rest)
 
 
@@ -132,7 +134,7 @@ class Finished(NamedTuple):
 
     key: bytes
     text: bytes
-    """Content text of the value; empty if it is too large for a message and stands in the staged store."""
+    """Content text of the value; empty if it is too large for a message and stands in the staged store, or if only its digest is told."""
     digest: bytes
     """SHA-256 of the text, 32 bytes."""
     arrays: Mapping[str, Inline | InMemory]

@@ -126,7 +126,7 @@ class Ledger:
     def find_expansion(self, identity: bytes, key: bytes) -> str | None:
         """Return the document of the nodes that a call returned, if it did; operations that never do cost one look each."""
         if identity not in self._generators:
-            self._generators[identity] = self._catalog.find_round(_generator_key(identity), 0) is not None
+            self._generators[identity] = returns_nodes(self._catalog, identity)
         return read_expansion(self._catalog, key) if self._generators[identity] else None
 
     def add_arrays(self, arrays: Mapping[str, ArraySource]) -> None:
@@ -285,6 +285,11 @@ def code_rows(operation: str, implementation: Any) -> list[Row]:
     uid, parts, sources = bytes.fromhex(implementation.uid), implementation.parts, implementation.sources
     texts = [SourceRow(digest, source.place, source.text) for digest, source in sources.items()]
     return [ImplementationRow(uid, operation, parts), *texts]
+
+
+def returns_nodes(catalog: Catalog, identity: bytes) -> bool:
+    """Return whether an operation with its code has ever returned nodes."""
+    return catalog.find_round(_generator_key(identity), 0) is not None
 
 
 def read_expansion(catalog: Catalog, key: bytes) -> str | None:

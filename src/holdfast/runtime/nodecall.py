@@ -26,6 +26,10 @@ class NodeCall:
         """Return the name that a store for the result has."""
         return self._task.node.uid
 
+    def reference(self, index: int) -> str:
+        """Return the node."""
+        return self._task.node.uid
+
     def started(self, index: int) -> None:
         """Take note that the call is with the engine."""
         if self._task.state is NodeState.READY:

@@ -95,6 +95,10 @@ class RepeatedCall:
         """Return the uid of the node that it would be, under which its store is named."""
         return self._current.uid
 
+    def reference(self, index: int) -> str:
+        """Return the node that it would be."""
+        return self._current.uid
+
     def started(self, index: int) -> None:
         """Take note that the call is with the engine; nothing to do."""
 

@@ -159,7 +159,7 @@ def look(node: Input, contents: Contents, catalog: Catalog, lock: AbstractContex
         key = rounds_key(loop, contents)
     except NotFound:  # what it begins with is not computed
         return Rounds(repr(loop), 0, LoopEnd.OPEN, lambda number: None)
-    count, ended = _count(loop, key, contents, catalog)
+    count, ended = count_rounds(loop, key, contents, catalog)
 
     def state(number: int) -> Any:
         with lock:
@@ -171,7 +171,8 @@ def look(node: Input, contents: Contents, catalog: Catalog, lock: AbstractContex
     return Rounds(repr(loop), count, ended, state)
 
 
-def _count(loop: Node, key: bytes, contents: Contents, catalog: Catalog) -> tuple[int, LoopEnd]:
+def count_rounds(loop: Node, key: bytes, contents: Contents, catalog: Catalog) -> tuple[int, LoopEnd]:
+    """Return how many rounds of a loop are finished, and why there are no more."""
     row = catalog.last_round(key)
     finished = 0 if row is None else row.number
     is_done = bool(catalog.find_call_keys([bytes.fromhex(loop.uid)]))

@@ -4,7 +4,8 @@ The loop sleeps on one queue; engines, the committing thread and requests put wh
 that is asked for, started that is missing, and settled that is computed, until nothing more follows. It runs in one thread at a time: in
 its own for engines that work elsewhere, in the caller's for the in-process engine.
 
-State: the waits and ensembles that may go on, the counts, and the error that broke it, if one did.
+State: the waits and ensembles that may go on, the calls that were made and are not durable, the counts, and the error that broke it, if
+one did.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ from holdfast.runtime.commitment import Commitment
 from holdfast.runtime.contents import Contents, Places
 from holdfast.runtime.dispatch import Consumer, Dispatcher, Pending
 from holdfast.runtime.ensemble import EnsembleRun
-from holdfast.runtime.events import Counts, Event
+from holdfast.runtime.events import Counts, Event, ResultDiffers
 from holdfast.runtime.generated import GeneratedNodes
-from holdfast.runtime.happening import Broken, Happening, Request
+from holdfast.runtime.happening import Broken, Differing, Happening, Request
 from holdfast.runtime.job import Call, Expanded, Finished, Job, Report, Settled
 from holdfast.runtime.launch import Launch
 from holdfast.runtime.ledger import Ledger
 from holdfast.runtime.lookup import LookUp
 from holdfast.runtime.settlement import Settlement
-from holdfast.runtime.task import Failure, Task, Wait, Waiter, lower
+from holdfast.runtime.task import Failure, Task, Wait, Waiter, lower, shorten
 from holdfast.storage.catalog import Catalog
 
 _INTERRUPTED = "It was stopped before the result was there. Ask again; what is finished is kept."
@@ -60,6 +61,7 @@ class Scheduler:
         self._settlement = Settlement(self._lookup, ledger, contents, audience)
         self._waits: list[Wait] = []
         self._ensembles: dict[int, EnsembleRun] = {}
+        self._made: dict[bytes, Pending] = {}
 
     @property
     def tasks(self) -> Mapping[str, Task]:
@@ -129,8 +131,12 @@ class Scheduler:
                 self._settle_call(pending, outcome)
         elif isinstance(happening, Commitment):
             self._settlement.acknowledge(happening)
+            for key in happening.calls:
+                self._made.pop(key, None)
         elif isinstance(happening, Request):
             self._take_request(happening)
+        elif isinstance(happening, Differing):
+            self._tell_differences(happening)
         elif isinstance(happening, Broken):
             self.break_off(happening.error)
         else:
@@ -215,8 +221,19 @@ class Scheduler:
             consumer, index = pending.consumers[0]
             store = consumer.store_uid(index) if outcome.staged else ""
             self.ledger.add_call(pending.operation.name.text, outcome, store)
+            self._made[outcome.key] = pending
         for consumer, index in pending.consumers:
             consumer.settled(index, outcome)
+
+    def _tell_differences(self, differing: Differing) -> None:
+        """Tell of calls; what is composed of their results is another too, and no news."""
+        for key, earlier, later, is_lost in differing.conflicts:
+            pending = self._made.get(key)
+            if pending is not None:
+                consumer, index = pending.consumers[0]
+                where, arguments = consumer.reference(index), shorten(pending.call.arguments)
+                codes = key.hex(), earlier.hex(), later.hex()
+                self.tell(ResultDiffers(pending.operation.name.text, where, arguments, *codes, is_lost))
 
     def break_off(self, error: Exception) -> None:
         """Fail everything that is under way, and all that is asked for later."""

@@ -13,37 +13,31 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from itertools import count
 from queue import SimpleQueue
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
-from holdfast.errors import HoldfastError, SessionClosed
-from holdfast.model.datatype import DataNode
-from holdfast.model.explanation import Explanation
-from holdfast.model.lifecycle import NodeState
-from holdfast.model.plan import Plan
+from holdfast.errors import HoldfastError
 from holdfast.model.reference import Reference
-from holdfast.runtime.accept import Acceptance, acceptance_row, look_at, withdrawn_rows
 from holdfast.runtime.audience import Audience
 from holdfast.runtime.contents import Contents
 from holdfast.runtime.dispatch import Dispatcher
 from holdfast.runtime.driver import Driver
 from holdfast.runtime.engine import Engine, make_engine
 from holdfast.runtime.events import Counts, Event
-from holdfast.runtime.explain import explain_task
-from holdfast.runtime.happening import Broken, Happening, Request
-from holdfast.runtime.ledger import Ledger, code_rows
-from holdfast.runtime.plan import plan
+from holdfast.runtime.happening import Broken, Differing, Happening, Request
+from holdfast.runtime.inquiry import Inquiry, nothing
+from holdfast.runtime.ledger import Ledger
 from holdfast.runtime.request import operation_error, requested, target_rows
-from holdfast.runtime.rounds import Rounds, look
 from holdfast.runtime.scheduler import Scheduler
-from holdfast.runtime.standing import past_events, stored_state
+from holdfast.runtime.standing import past_events
 from holdfast.runtime.task import Failure
 from holdfast.storage.catalog import Catalog
 from holdfast.storage.commit import GroupCommit
 from holdfast.storage.database import Durability
 from holdfast.storage.ownership import Ownership, current_owner
-from holdfast.storage.rows import Row, SessionRow
+from holdfast.storage.rows import Conflict, SessionRow
 from holdfast.storage.selection import get_store_type
 from holdfast.storage.staging import sweep_tmp
 from holdfast.storage.workdir import now, open_workdir
@@ -55,7 +49,7 @@ PROGRESS_SECONDS = 1.0
 """How often at most the catalog is told how far the session is."""
 
 
-class Session:
+class Session(Inquiry):
     """The scoped active state of a working directory while it is owned.
 
     Parameters
@@ -102,8 +96,13 @@ class Session:
         self._inbox: SimpleQueue[Happening] = SimpleQueue()
         try:
             sweep_tmp(self._workdir)
-            told, confirm = self._note_breakage, self._ownership.confirm
-            self._commit = GroupCommit(self._workdir, durability=durability, on_failure=told, confirm=confirm)
+            self._commit = GroupCommit(
+                self._workdir,
+                durability=durability,
+                on_failure=self._note_breakage,
+                on_conflict=self._note_conflicts,
+                confirm=self._ownership.confirm,
+            )
             self._catalog = Catalog.open(self._workdir, read_only=True)
         except BaseException:
             self._ownership.release()
@@ -113,9 +112,9 @@ class Session:
         )
         self._audience = Audience()
         ledger = Ledger(self._catalog, self._contents, self._commit, self._inbox.put, self.id)
-        dispatcher = Dispatcher(
-            self._engine, self._contents, str(self._workdir.path), self._inbox.put, self._audience.tell
-        )
+        self._tickets = count(1)
+        directory, put, tell = str(self._workdir.path), self._inbox.put, self._audience.tell
+        dispatcher = Dispatcher(self._engine, self._contents, directory, put, tell, tickets=self._tickets)
         self._scheduler = Scheduler(self._catalog, ledger, self._contents, dispatcher, self._inbox, self._audience)
         self._driver = Driver(
             self._scheduler, self._engine, self._inbox, self._note_now_and_then, f"holdfast {self.id}"
@@ -192,68 +191,6 @@ class Session:
         self._inbox.put(Request((item,), settled))
         return future
 
-    def status(self, node: Reference | str) -> NodeState:
-        """Return where a node stands, given itself or its uid."""
-        uid = node if isinstance(node, str) else node.uid
-        if isinstance(node, DataNode):
-            return NodeState.DONE
-        with self._state:
-            self._require_open()
-            task = self._scheduler.tasks.get(uid)
-            if task is not None:
-                return task.state
-            return stored_state(self._catalog, uid)
-
-    def rounds(self, loop: Reference) -> Rounds:
-        """Return the finished rounds of a loop, whether or not it is finished itself.
-
-        Parameters
-        ----------
-        loop : node
-            Made by `while_loop`, `fori_loop` or `scan`, or a part of it.
-
-        Returns
-        -------
-        Rounds
-            A sequence of the states, ``rounds[0]`` after the first round; of a scan, of pairs of state and output. Each is read
-            when it is looked at. ``rounds.ended`` tells whether the loop has ended, and why: by its limit, for example.
-
-        Raises
-        ------
-        GraphError
-            It is no loop.
-        """
-        with self._state:
-            self._require_open()
-            return look(requested(loop), self._contents, self._catalog, self._state)
-
-    def explain(self, node: Reference | str) -> Explanation:
-        """Return why a node ran, was reused, waits or failed; also of one that this session has not been asked for.
-
-        Parameters
-        ----------
-        node : node, or str
-            Itself, its uid or the beginning of that, or a name given by `name_target`.
-
-        Raises
-        ------
-        NotFound
-            Nothing is known of it; says what there is.
-
-        Examples
-        --------
-        >>> import holdfast as hf, tempfile
-        >>> double = hf.operation(lambda x: 2 * x, name="demo.double")
-        >>> with hf.Session(tempfile.mkdtemp()) as session:
-        ...     value = session.result(double(21))
-        ...     session.explain(double(21)).reasons[0].cause
-        'first run'
-        """
-        self._commit.flush()
-        with self._state:
-            self._require_open()
-            return explain_task(self._catalog, self._scheduler.tasks, node)
-
     def name_target(self, name: str, node: Any) -> None:
         """Keep a name for a node, under which `explain` finds it, and what it needs, which `holdfast collect` does not remove.
 
@@ -263,77 +200,7 @@ class Session:
         self._require_open()
         with self._state:
             rows = target_rows(name, item, self._catalog)
-        self._commit.append(rows, (), _nothing)
-
-    def plan(self, node: Any, *, accepting: Sequence[Any] = ()) -> Plan:
-        """Return what asking for a node would run, how many calls, why, and how long they took in the past; runs nothing.
-
-        Parameters
-        ----------
-        node : node, part of a node, or list or dictionary of these
-        accepting : sequence of operations
-            What if the last change of their code were accepted?
-
-        Examples
-        --------
-        >>> import holdfast as hf, tempfile
-        >>> double = hf.operation(lambda x: 2 * x, name="demo.double")
-        >>> with hf.Session(tempfile.mkdtemp()) as session:
-        ...     print(session.plan(double(21)))
-        1 call would be made; how long that takes is not known
-          demo.double: 1 call (first run 1), no times known
-          reused: 0
-        """
-        item = requested(node)
-        self._require_open()
-        self._commit.flush()  # what is finished is looked up in the catalog
-        with self._state:
-            return plan(self._workdir, self._catalog, [item], accepting)
-
-    def accept(self, operation: Any, *, why: str = "", earlier: str = "", dry: bool = False) -> Acceptance:
-        """Declare that a change of an operation's code does not matter: results of the earlier code stand under the code as it is now.
-
-        They stand for the same inputs only; whatever else is asked for runs with the code as it is now.
-
-        Parameters
-        ----------
-        operation : Operation
-        why : str
-            Kept, with your name and the time; `explain` tells it of all that stands by it.
-        earlier : str
-            Beginning of the uid of the code whose results shall stand; by default the latest other code that ran here.
-        dry : bool
-            Only say what the change is.
-
-        Raises
-        ------
-        GraphError, NotFound
-            There is no reason, or no earlier code.
-        """
-        self._require_open()
-        self._commit.flush()
-        with self._state:
-            found = look_at(self._catalog, operation, why=why, earlier=earlier, host=self._owner.host)
-        if not dry:
-            self._keep_acceptances([*code_rows(found.operation, operation.implementation), acceptance_row(found)])
-        return found
-
-    def withdraw(self, operation: Any, *, earlier: str = "") -> int:
-        """Take back what was accepted of an operation, and return how many acceptances that were; nothing more stands by them.
-
-        What stands already stays: a node has one result for ever. Give the operation a version word to have it computed anew.
-
-        Raises
-        ------
-        NotFound
-            Nothing accepted holds; says what does.
-        """
-        self._require_open()
-        self._commit.flush()
-        with self._state:
-            rows = withdrawn_rows(self._catalog, str(operation.name), earlier, self._owner.host)
-        self._keep_acceptances(rows)
-        return len(rows)
+        self._commit.append(rows, (), nothing)
 
     def subscribe(self, node: Reference | str) -> Iterator[Event]:
         """Return an iterator over what happens to a node; what already happened comes first, and its end ends the iterator."""
@@ -380,12 +247,6 @@ class Session:
             f"<session {self.id} in {self._workdir.path} on {self._engine.name}{', closed' if self._is_closed else ''}>"
         )
 
-    def _keep_acceptances(self, rows: Sequence[Row]) -> None:
-        self._commit.append(rows, (), _nothing)
-        self._commit.flush()
-        with self._state:
-            self._scheduler.ledger.note_acceptances()
-
     def _note_now_and_then(self) -> None:
         if monotonic() - self._noted > PROGRESS_SECONDS:
             self._note_progress()
@@ -396,17 +257,10 @@ class Session:
         owner, progress = json.dumps(asdict(self._owner)), json.dumps(asdict(self.counts))
         row = SessionRow(self.id, owner, self._engine.name, self._started, ended, progress)
         with suppress(HoldfastError):  # a store that refuses to write is told to those who wait for results
-            self._commit.append([row], (), _nothing)
+            self._commit.append([row], (), nothing)
+
+    def _note_conflicts(self, conflicts: tuple[Conflict, ...]) -> None:
+        self._inbox.put(Differing(conflicts))
 
     def _note_breakage(self, error: Exception) -> None:
         self._inbox.put(Broken(error))
-
-    def _require_open(self) -> None:
-        if self._is_closed:
-            raise SessionClosed(
-                f"The session in {self._workdir.path} is closed. Open a new one: hf.Session({str(self._workdir.path)!r})."
-            )
-
-
-def _nothing() -> None:
-    """Nobody waits for this to be durable."""

@@ -160,7 +160,10 @@ def failure_of(operation: str, node: str, arguments: bytes, outcome: Failed) -> 
     if outcome.node:
         where = (outcome.operation, outcome.node, outcome.arguments)
         return Failure(*where, outcome.kind, outcome.reason, outcome.traceback)
+    return Failure(operation, node, shorten(arguments), outcome.kind, outcome.reason, outcome.traceback)
+
+
+def shorten(arguments: bytes) -> str:
+    """Return the input of a call as messages show it."""
     shown = arguments.decode("ascii")
-    if len(shown) > ARGUMENTS_SHOWN:
-        shown = shown[: ARGUMENTS_SHOWN - 1] + "…"
-    return Failure(operation, node, shown, outcome.kind, outcome.reason, outcome.traceback)
+    return shown if len(shown) <= ARGUMENTS_SHOWN else shown[: ARGUMENTS_SHOWN - 1] + "…"

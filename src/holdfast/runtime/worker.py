@@ -147,6 +147,8 @@ class _Running:
         return StoredCheckpoint(CheckpointFacility(directory, call.key.hex()) if directory else None)
 
     def _finish(self, call: Call, content: Content, seconds: float) -> Finished | Lost:
+        if not self.job.code.keeps_results:
+            return Finished(call.key, b"", content.digest, {}, None, seconds)
         if not self.job.directory or size_of(content) <= INLINE_LIMIT:
             arrays = _inline(content.arrays) if content.arrays else {}
             return Finished(call.key, content.text, content.digest, arrays, None, seconds)

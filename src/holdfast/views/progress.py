@@ -61,8 +61,8 @@ def describe(event: Event) -> str | None:
     if isinstance(event, WorkerLost):
         return f"{event.operation}: a worker was lost ({event.reason}); its work is done again"
     if isinstance(event, ResultDiffers):
-        what = f"{event.operation or 'a call'} {event.call_key[:8]} gave another result than before"
-        return f"{what}: {event.found[:16]}… instead of {event.stored[:16]}…, which is kept"
+        what = f"{event.operation} {event.node[:8]}{event.node[64:]} gave another result than before"
+        return f"{what}: {event.later[:16]}… instead of {event.earlier[:16]}…"
     if isinstance(event, RoundDone):
         return f"{event.operation} {event.uid[:8]}: round {event.number} done"
     if isinstance(event, NodeFailed):
