@@ -37,6 +37,16 @@ def total(values: Any) -> int:
     return int(values.sum())
 
 
+@hf.operation
+def count_and_add(values: Any) -> Any:
+    return [len(values), sum(values)]
+
+
+@hf.operation
+def largest(left: int, right: int) -> int:
+    return max(left, right)
+
+
 @pytest.fixture
 def compared(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Files whose bytes were compared with their digest in this process."""
@@ -104,6 +114,24 @@ def test_members_of_an_ensemble_are_not_hashed_again_to_run_over_them(
         monkeypatch.setattr(contents_module, "array_digest", refuse)
         assert session.result(hf.map(total, ensemble))[0] == 45000150000
         assert session.result(total(ensemble[1])) == 45000450000
+
+
+def test_a_file_is_opened_once_for_all_its_elements(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    true_open = contents_module.open_array
+
+    def open_array(path: str, **how: Any) -> Any:
+        opened.append(path)
+        return true_open(path, **how)
+
+    values = make(0)
+    with hf.Session(tmp_path / "work") as session:
+        session.result(values)
+        monkeypatch.setattr(contents_module, "open_array", open_array)
+        assert session.result(count_and_add([values[index] for index in range(0, 2_000, 2)])) == [1_000, 999_000]
+        assert len(opened) <= 2, "for the call key, and for what is handed to the operation"
+        assert session.result(hf.reduce(largest, [values[index] for index in range(64)])) == 63
+        assert len(opened) < 64
 
 
 def test_what_was_changed_since_a_session_wrote_it_is_never_a_value(tmp_path: Path) -> None:

@@ -59,6 +59,9 @@ Places = dict[str, ArraySource]
 
 NOWHERE: Places = {}
 
+Opened = dict[str, "Array"]
+"""Arrays of which several elements are asked for, by digest."""
+
 Token = tuple[str, tuple[int, ...], str, bool]
 """What an array's token says: dtype, shape, digest, whether it is a stack."""
 
@@ -167,7 +170,7 @@ class Contents:
         self.know(uid, text)
         return text
 
-    def text_of(self, item: Input, places: Places) -> bytes:
+    def text_of(self, item: Input, places: Places, opened: Opened | None = None) -> bytes:
         """Return the content text of an input whose references are all computed.
 
         Parameters
@@ -175,6 +178,8 @@ class Contents:
         item : input
         places : dict
             Receives the place of each array that the text names and the catalog may not know: of data nodes, and of parts.
+        opened : dict, optional
+            Receives each array of which this is an element, for others that are elements of it too.
 
         Raises
         ------
@@ -184,12 +189,17 @@ class Contents:
         if isinstance(item, DataNode):
             return _text_of_data(item, places)
         if isinstance(item, Part):
-            return self.part(self.text_of(item.source, places), item.path, item, places)
+            return self.part(self.text_of(item.source, places), item.path, item, places, opened)
         if isinstance(item, Reference):
             return self.result(item.uid)
         if isinstance(item, MAPPINGS):
             return join_mapping({label: self.text_of(member, places) for label, member in item.items()})
-        return b"[" + b",".join(self.text_of(member, places) for member in item) + b"]"
+        return b"[" + b",".join(self._listed(item, places)) + b"]"
+
+    def _listed(self, items: Sequence[Input], places: Places) -> list[bytes]:
+        """Return the texts of many inputs; an array is opened once, however many of them are its elements."""
+        opened: Opened = {}
+        return [self.text_of(item, places, opened) for item in items]
 
     def values_of(self, items: Sequence[Input]) -> list[Any]:
         """Return the values of many inputs, read a block at a time."""
@@ -257,7 +267,7 @@ class Contents:
     def elements(self, item: Input, places: Places) -> list[bytes]:
         """Return the texts of the elements along the outermost axis of an input."""
         if isinstance(item, (list, tuple)):
-            return [self.text_of(member, places) for member in item]
+            return self._listed(item, places)
         text = self.text_of(item, places)
         token = array_token(text)
         if token is not None:
@@ -293,12 +303,14 @@ class Contents:
         places.update({digest: InMemory(array) for digest, array in content.arrays.items()})
         return content.text
 
-    def part(self, text: bytes, path: Sequence[Subscript], where: object, places: Places) -> bytes:
+    def part(
+        self, text: bytes, path: Sequence[Subscript], where: object, places: Places, opened: Opened | None = None
+    ) -> bytes:
         """Return the text of a part of a value."""
         for position, step in enumerate(path):
             token = array_token(text)
             if token is not None:
-                text = self._row(token, step, where, places)
+                text = self._row(token, step, where, places, {} if opened is None else opened)
                 continue
             parsed = parse(text)
             if isinstance(parsed, list) and isinstance(step, str):  # a label of an ensemble: that of each member
@@ -328,14 +340,17 @@ class Contents:
             return Inline(source.array.dtype.str, source.array.shape, source.array.tobytes())
         return source
 
-    def _row(self, token: Token, step: Subscript, where: object, places: Places) -> bytes:
+    def _row(self, token: Token, step: Subscript, where: object, places: Places, opened: Opened) -> bytes:
         _, shape, digest, _ = token
         if not shape or isinstance(step, str) or step >= shape[0]:
             raise NotFound(f"{where} names the part {write_path((step,))} of an array of shape {shape}.")
         source = self.source(digest, places)
         if isinstance(source, Stack):
             return self._member(token, source, step, places)
-        return _element(self.read(source), source, step, places)
+        array = opened.get(digest)
+        if array is None:
+            array = opened[digest] = self.read(source)
+        return _element(array, source, step, places)
 
     def _rows(self, token: Token, places: Places) -> list[bytes]:
         dtype, shape, digest, _ = token
