@@ -50,6 +50,11 @@ def add(x: float) -> float:
     return x + 1.0
 
 
+@hf.operation(name="everything.keep", version="1")
+def keep(x: Any) -> Any:
+    return x
+
+
 @hf.operation(name="everything.below", version="1")
 def below(x: float) -> bool:
     return x < 6.0

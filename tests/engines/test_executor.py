@@ -28,6 +28,7 @@ class TestThreadPool(EngineConformance):
 
 class TestProcessPool(EngineConformance):
     stops_running_calls = False
+    replaces_workers = False
 
     @pytest.fixture(autouse=True)
     def pool(self):

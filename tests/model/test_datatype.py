@@ -9,6 +9,7 @@ import numpy
 import pytest
 
 import holdfast as hf
+from holdfast.errors import InvalidData
 from holdfast.model.datatype import DataType, pack
 
 GOLDEN = "266bb4e33dfb7be89c04735cebe31cae8d7714243ccb9d137a1a37a46a645365"
@@ -130,3 +131,12 @@ def test_alike_scalars_are_packed_and_others_are_not() -> None:
 
 def test_json_arguments_pass_through() -> None:
     assert json.loads(hf.Integer64(1).to_json(indent=4, sort_keys=True)) == hf.Integer64(1).record
+
+
+@pytest.mark.parametrize(
+    "data", ["/etc/passwd", 3, ["a" * 64, 3], {"$file": ["a" * 64]}, {"$file": ["/etc/passwd", 3]}]
+)
+def test_the_record_of_a_file_is_never_a_path_to_be_opened(data: Any) -> None:
+    record = {"depends": [], "input": {"data": data}, "operation": ["scalems", "File"]}
+    with pytest.raises(InvalidData, match="expected the digest and the size of a file"):
+        hf.File.from_json(json.dumps(record))

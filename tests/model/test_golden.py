@@ -1,4 +1,4 @@
-"""Identities never drift: the golden vectors hold here, under every hash seed and locale, and by a check in another language."""
+"""Identities never drift: the golden vectors hold here, under every hash seed, locale and time zone, and by a check in another language."""
 
 from __future__ import annotations
 
@@ -41,14 +41,21 @@ def test_a_record_alone_gives_its_uid(file: Path) -> None:
         assert Fingerprint.of(vector["record"]).uid().hex() == vector["uid"], vector["name"]
 
 
-@pytest.mark.parametrize(("seed", "locale"), [("0", "C"), ("1", "C.UTF-8"), ("4242", "tr_TR.UTF-8")])
-def test_building_them_gives_the_same_uids_under_every_hash_seed_and_locale(
-    seed: str, locale: str, tmp_path: Path
+@pytest.mark.parametrize(
+    ("seed", "locale", "zone", "option"),
+    [
+        ("0", "C", "UTC", "-B"),
+        ("1", "C.UTF-8", "Asia/Kathmandu", "-O"),
+        ("4242", "tr_TR.UTF-8", "America/St_Johns", "-OO"),
+    ],
+)
+def test_building_them_gives_the_same_uids_under_every_hash_seed_locale_time_zone_and_optimisation(
+    seed: str, locale: str, zone: str, option: str, tmp_path: Path
 ) -> None:
     for file in (*GOLDEN.glob("*.py"), GOLDEN / "file.txt"):
         shutil.copy(file, tmp_path)
-    environment = os.environ | {"PYTHONHASHSEED": seed, "LC_ALL": locale, "LANG": locale}
-    subprocess.run([sys.executable, str(tmp_path / "vectors.py")], env=environment, check=True, timeout=120)
+    environment = os.environ | {"PYTHONHASHSEED": seed, "LC_ALL": locale, "LANG": locale, "TZ": zone}
+    subprocess.run([sys.executable, option, str(tmp_path / "vectors.py")], env=environment, check=True, timeout=120)
     assert FILES
     for file in FILES:
         assert read(tmp_path / file.name) == read(file)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,8 @@ import numpy
 import pytest
 
 import holdfast as hf
+from holdfast.cli.main import main
+from holdfast.errors import WorkingDirectoryError
 from holdfast.storage.repair import repair
 from holdfast.storage.verify import verify
 
@@ -47,3 +52,32 @@ def test_a_repair_loses_nothing_of_an_earlier_format(tmp_path: Path, version: in
     with hf.Session(work, engine="in_process") as session:
         session.result(load_targets())
         assert session.counts.done == 0
+
+
+def snapshot(work: Path) -> dict[str, tuple[int, bytes]]:
+    """Return what is there, folders too, with the time of its last change."""
+    places = [work, *work.rglob("*")]
+    return {str(place): (place.stat().st_mtime_ns, place.read_bytes() if place.is_file() else b"") for place in places}
+
+
+def make_newer(work: Path, what: str) -> None:
+    if what == "directory":
+        marker = json.loads((work / "holdfast.json").read_text())
+        (work / "holdfast.json").write_text(json.dumps(marker | {"format": 99}))
+    else:
+        with closing(sqlite3.connect(work / "catalog.db")) as connection:
+            connection.execute("PRAGMA user_version = 99")
+            connection.execute("PRAGMA journal_mode = DELETE")
+
+
+@pytest.mark.parametrize("what", ["directory", "catalog"])
+def test_what_a_newer_holdfast_made_is_refused_before_anything_is_written(tmp_path: Path, what: str) -> None:
+    work = Path(shutil.copytree(PLACE / "format_1", tmp_path / "work"))
+    make_newer(work, what)
+    before = snapshot(work)
+    for words in (["status"], ["ls"], ["show", "abcd"], ["explain", "abcd"], ["verify", "--repair"]):
+        assert main([*words, "--work", str(work)]) == 1
+        assert snapshot(work) == before, words
+    with pytest.raises(WorkingDirectoryError, match="pip install -U holdfast"), hf.Session(work, engine="in_process"):
+        pass
+    assert snapshot(work) == before

@@ -362,21 +362,23 @@ _PLAIN = {"<i8", "<f8", "<c16", "|b1", ""}
 """Of which types a single value stands in the record as it is, and not as an array without axes."""
 
 
-def _digest_and_size(written: Any) -> tuple[str, int]:
+def _digest_and_size(data: Any) -> tuple[str, int]:
+    """Return what a record says of a file; never a path, which whoever reads the record would open."""
+    written = data.get("$file") if isinstance(data, dict) and len(data) == 1 else None
     digest, size = written if isinstance(written, list) and len(written) == 2 else (None, None)
     if isinstance(digest, str) and _DIGEST.fullmatch(digest) and type(size) is int and size >= 0:
         return digest, size
-    raise InvalidData(f"The record's 'input.data' names the file {written!r:.120}, expected a digest and a size.")
+    raise InvalidData(f"The record's 'input.data' is {data!r:.120}, expected the digest and the size of a file.")
 
 
 def _restore(data: Any, datatype: DataType, find_array: Callable[[str], Array]) -> Any:
     """Undo the tokens of a record's data."""
+    if datatype is File:
+        return _digest_and_size(data)
     if isinstance(data, list):
         return [_restore(item, datatype, find_array) for item in data]
     if isinstance(data, dict) and len(data) == 1:
-        ((key, inner),) = data.items()
-        if key == "$file" and datatype is File:
-            return _digest_and_size(inner)
+        (key,) = data
         if key.startswith("$"):
             return decode(json.dumps(data).encode("ascii"), find_array)
     if isinstance(data, dict):

@@ -20,8 +20,7 @@ from holdfast.runtime.builder import NodeBuilder, direct, update
 from holdfast.runtime.events import Event
 from holdfast.runtime.session import Session
 from holdfast.runtime.standing import stored_state
-from holdfast.storage.catalog import Catalog
-from holdfast.storage.workdir import open_workdir
+from holdfast.storage.catalog import Catalog, open_to_write
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -55,7 +54,7 @@ class WorkerContext:
     def __init__(
         self, working_directory: str | os.PathLike[str] = ".", *, engine: Any = "in_process", workers: int | None = None
     ) -> None:
-        self._workdir = open_workdir(working_directory)
+        self._workdir = open_to_write(working_directory)
         self._engine = engine
         self._workers = workers
         self._builders: dict[str, NodeBuilder] = {}

@@ -33,14 +33,14 @@ from holdfast.runtime.request import operation_error, requested, target_rows
 from holdfast.runtime.scheduler import Scheduler
 from holdfast.runtime.standing import past_events
 from holdfast.runtime.task import Failure
-from holdfast.storage.catalog import Catalog
+from holdfast.storage.catalog import Catalog, open_to_write
 from holdfast.storage.commit import GroupCommit
 from holdfast.storage.database import Durability
 from holdfast.storage.ownership import Ownership, current_owner
 from holdfast.storage.rows import Conflict, SessionRow
 from holdfast.storage.selection import get_store_type
 from holdfast.storage.staging import sweep_tmp
-from holdfast.storage.workdir import now, open_workdir
+from holdfast.storage.workdir import now
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
@@ -88,7 +88,7 @@ class Session(Inquiry):
         durability: Durability = "power",
     ) -> None:
         self._engine = make_engine(engine, workers)
-        self._workdir = open_workdir(working_directory)
+        self._workdir = open_to_write(working_directory)
         store_type = get_store_type(self._workdir)
         self.id = os.urandom(8).hex()
         owner = current_owner(self.id)

@@ -8,14 +8,16 @@ State: a connection, and the ids of the operations met so far.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from operator import itemgetter
+from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
 from holdfast.errors import StoreDamaged
-from holdfast.storage.database import Columns, Database, Durability
+from holdfast.storage.database import Columns, Database, Durability, refuse_newer
 from holdfast.storage.rows import (
     AcceptanceRow,
     ArrayRow,
@@ -67,7 +69,7 @@ from holdfast.storage.seal import (
     session_columns,
     target_columns,
 )
-from holdfast.storage.workdir import WorkDirectory
+from holdfast.storage.workdir import MARKER, WorkDirectory, open_workdir
 
 Found = TypeVar("Found")
 
@@ -406,6 +408,20 @@ class Catalog:
     def _count(self, name: str, change: int) -> None:
         if change:
             self._database.change("add_total", [(change, name)])
+
+
+def open_to_write(path: str | os.PathLike[str]) -> WorkDirectory:
+    """Open a working directory, and make it if there is none; what a newer holdfast made is left as it is.
+
+    Raises
+    ------
+    WorkingDirectoryError
+        It cannot be used; says why.
+    """
+    place = Path(os.path.abspath(path))
+    if (place / MARKER).exists():
+        refuse_newer(open_workdir(place, create=False).catalog_path)
+    return open_workdir(place)
 
 
 def _first(found: list[Found]) -> Found | None:

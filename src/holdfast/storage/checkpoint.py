@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from holdfast.errors import InvalidData, StoreFailure
 from holdfast.model.checkpoint import Checkpoint, restore
 from holdfast.model.content import encode
-from holdfast.storage.confine import make_folder, open_within, remove
+from holdfast.storage.confine import list_within, make_folder, open_within, refuse_link, remove
 from holdfast.storage.flush import flush_file, flush_folder
 from holdfast.storage.generation import read_generation, write_generation
 from holdfast.storage.staging import new_name
@@ -161,9 +161,9 @@ class CheckpointFacility:
 
     def _become_writer(self) -> None:
         """Take a number that is higher than all there are, also while others do the same."""
-        if not self._folder.is_dir():
-            for folder in (self._workdir.checkpoints, self._folder.parent, self._folder):
-                make_folder(folder)
+        refuse_link(self._workdir.tmp)
+        for folder in (self._workdir.checkpoints, self._folder.parent, self._folder):
+            make_folder(folder)
         self._writer = 0
         while not self._writer:
             number = self._highest_writer() + 1
@@ -200,8 +200,8 @@ class CheckpointFacility:
 
     def _names(self) -> list[str]:
         try:
-            return os.listdir(self._folder)
-        except FileNotFoundError:
+            return list_within(self._workdir.path, ("checkpoints", self.uid[:2], self.uid))
+        except OSError:
             return []
 
 
@@ -310,20 +310,42 @@ class StoredCheckpoint(Checkpoint):
 
 def remove_checkpoints(workdir: WorkDirectory, keys: Iterable[bytes]) -> None:
     """Remove the states of calls or nodes that are done; what cannot be removed now is swept later."""
-    try:
-        prefixes = set(os.listdir(workdir.checkpoints))
-    except OSError:  # there may be none
-        return
+    prefixes = _names_in(workdir)
     for uid in map(bytes.hex, keys):
-        if uid[:2] in prefixes:
+        if uid[:2] in prefixes and uid in _names_in(workdir, uid[:2]):
             with suppress(OSError):
                 remove(workdir.checkpoints / uid[:2] / uid)
 
 
 def sweep_checkpoints(workdir: WorkDirectory, catalog: Catalog) -> None:
     """Remove the states of what is done, left by a session that was killed before it could."""
-    with writing(workdir):
-        names = [place.name for place in workdir.checkpoints.glob("[0-9a-f][0-9a-f]/*") if _UID.fullmatch(place.name)]
-    keys = list(map(bytes.fromhex, names))
+    keys = [bytes.fromhex(uid) for _, uid in list_checkpoints(workdir)]
     if keys:
         remove_checkpoints(workdir, {*catalog.find_calls(keys), *catalog.find_call_keys(keys)})
+
+
+def list_checkpoints(workdir: WorkDirectory) -> list[tuple[str, str]]:
+    """Return prefix and name of each folder of states."""
+    return [
+        (prefix, uid)
+        for prefix in sorted(_names_in(workdir))
+        for uid in sorted(_names_in(workdir, prefix))
+        if uid[:2] == prefix and _UID.fullmatch(uid)
+    ]
+
+
+def list_generations(workdir: WorkDirectory) -> list[tuple[str, ...]]:
+    """Return where each generation stands below the working directory."""
+    return [
+        ("checkpoints", prefix, uid, name)
+        for prefix, uid in list_checkpoints(workdir)
+        for name in sorted(_names_in(workdir, prefix, uid))
+        if _GENERATION.fullmatch(name)
+    ]
+
+
+def _names_in(workdir: WorkDirectory, *inner: str) -> set[str]:
+    try:
+        return set(list_within(workdir.path, ("checkpoints", *inner)))
+    except OSError:  # there may be none, or something in its place
+        return set()

@@ -6,6 +6,7 @@ put a hostile entry there gets an error, not an open file.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -27,12 +28,8 @@ def open_within(root: Path, inner: Sequence[str]) -> Iterator[BufferedReader]:
     OSError
         It is not there, or there is a link on the way.
     """
-    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    folder = _descend(root, inner[:-1])
     try:
-        for name in inner[:-1]:
-            step = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
-            os.close(folder)
-            folder = step
         descriptor = os.open(inner[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
     finally:
         os.close(folder)
@@ -43,6 +40,27 @@ def open_within(root: Path, inner: Sequence[str]) -> Iterator[BufferedReader]:
         yield stream
 
 
+def list_within(root: Path, inner: Sequence[str]) -> list[str]:
+    """Return the names in the folder `root/inner[0]/inner[1]/…`; OSError if it is not there, or there is a link on the way."""
+    folder = _descend(root, inner)
+    try:
+        return os.listdir(folder)
+    finally:
+        os.close(folder)
+
+
+def _descend(root: Path, inner: Sequence[str]) -> int:
+    """Return the descriptor of a folder."""
+    folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    for name in inner:
+        try:
+            step = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+        finally:
+            os.close(folder)
+        folder = step
+    return folder
+
+
 def make_folder(folder: Path) -> None:
     """Make a folder unless it is there; a link in its place is refused."""
     try:
@@ -50,6 +68,12 @@ def make_folder(folder: Path) -> None:
     except FileExistsError:
         if not stat.S_ISDIR(folder.lstat().st_mode):
             raise
+
+
+def refuse_link(folder: Path) -> None:
+    """Raise OSError if something would be written where a link leads."""
+    if folder.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(folder))
 
 
 def remove(path: Path) -> None:

@@ -202,25 +202,38 @@ def damage(path: Path, reason: object) -> StoreDamaged:
 # opening
 
 
+def refuse_newer(path: Path) -> None:
+    """Refuse the database of a newer holdfast, before anything is written beside it; whatever else is wrong is told when it is opened."""
+    with suppress(StoreDamaged, StoreFailure), _Translated(path):
+        _check_file(path, read_only=False)
+
+
 def _check_file(path: Path, read_only: bool) -> None:
     """Look at the file as it stands: what is newer or foreign is refused before anything is written."""
-    try:
-        if not stat.S_ISREG(path.lstat().st_mode):
-            raise StoreDamaged(f"{path} is no plain file. Restore the working directory from a copy.")
-    except FileNotFoundError:
+    # SQLite follows links, also of the files that it keeps beside the database.
+    beside = [_is_plain(path.with_name(path.name + ending)) for ending in ("", "-wal", "-shm", "-journal")]
+    if not beside[0]:
         if read_only:
-            raise _nothing_yet(path) from None
+            raise _nothing_yet(path)
         return
     # Through SQLite: to open and close the file here would drop the locks of every other connection of this process.
     # Source: https://sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
     connection = _connect(path, "ro&immutable=1")
     version = 0
-    with suppress(
-        sqlite3.DatabaseError, UnicodeDecodeError
-    ):  # without the log it may make no sense, as during a checkpoint
+    with suppress(sqlite3.DatabaseError, UnicodeDecodeError):  # without the log it may make no sense
         version = connection.execute("PRAGMA user_version").fetchone()[0]
     connection.close()
     _check_version(version, path)
+
+
+def _is_plain(place: Path) -> bool:
+    """Return whether there is a file; StoreDamaged if it is anything else."""
+    try:
+        if stat.S_ISREG(place.lstat().st_mode):
+            return True
+    except FileNotFoundError:
+        return False
+    raise StoreDamaged(f"{place} is no plain file. Restore the working directory from a copy.")
 
 
 def _make(path: Path) -> None:

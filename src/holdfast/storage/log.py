@@ -6,10 +6,11 @@ only, and believes nothing. Source: https://sqlite.org/fileformat2.html#the_writ
 
 from __future__ import annotations
 
-import os
 import struct
 from io import BufferedReader
 from pathlib import Path
+
+from holdfast.storage.confine import open_within
 
 _HEADER = 32
 _FRAME = 24
@@ -25,17 +26,18 @@ def find_break(log: Path) -> int | None:
     ----------
     log : Path
         May be missing. A session may write to it, if the caller holds a snapshot of its database.
+
+    Raises
+    ------
+    InvalidData, OSError
+        It is no file, or cannot be read.
     """
     try:
-        with open(log, "rb", opener=_open) as stream:
+        with open_within(log.parent, (log.name,)) as stream:
             found = _find(stream)
             return found if found is None or found == _find(stream) else None  # else it was a frame being written
     except FileNotFoundError:
         return None
-
-
-def _open(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _find(stream: BufferedReader) -> int | None:

@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 from holdfast.errors import StoreDamaged, WorkingDirectoryError
-from holdfast.storage.catalog import Catalog
+from holdfast.storage.catalog import Catalog, open_to_write
 from holdfast.storage.confine import make_folder, remove
 from holdfast.storage.flush import flush_folder
 from holdfast.storage.ownership import Ownership, current_owner
@@ -43,7 +43,7 @@ def repair(working_directory: str | os.PathLike[str]) -> Verification:
     StoreFailure
         The file system refused; the same again goes on.
     """
-    workdir = open_workdir(open_workdir(working_directory, create=False).path)
+    workdir = open_to_write(open_workdir(working_directory, create=False).path)
     ownership = Ownership.acquire(workdir, current_owner("repair"))
     try:
         lost = check_log(workdir)
@@ -81,7 +81,7 @@ def _replace_catalog(workdir: WorkDirectory, verifier: Verifier) -> None:
     for ending in ("-wal", "-shm", "-journal"):
         _set_aside(workdir, workdir.catalog_path.with_name(workdir.catalog_path.name + ending))
     with suppress(OSError):  # a file system without hard links keeps no copy
-        os.link(workdir.catalog_path, _free_name(workdir, workdir.catalog_path))
+        os.link(workdir.catalog_path, _free_name(workdir, workdir.catalog_path), follow_symlinks=False)
     os.replace(scratch / workdir.catalog_path.name, workdir.catalog_path)
     flush_folder(workdir.path)
     remove(scratch)

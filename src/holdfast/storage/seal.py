@@ -191,7 +191,7 @@ def read_target(columns: Columns) -> TargetRow:
 def read_referent(columns: Columns) -> ReferentRow:
     """Return a referent from its columns; its uid is its seal."""
     uid, record = columns
-    if uid_of(record) != bytes(uid).hex():
+    if uid_of(record) != uid.hex():
         raise _broken("referent", uid)
     return checked(ReferentRow(uid, record))
 
@@ -282,4 +282,4 @@ def _seal_acceptance(row: AcceptanceRow) -> int:
 
 
 def _broken(what: str, key: bytes) -> InvalidData:
-    return InvalidData(f"the row of {what} {bytes(key).hex()} is not what was written")
+    return InvalidData(f"the row of {what} {key.hex()} is not what was written")

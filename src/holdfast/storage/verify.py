@@ -18,7 +18,8 @@ from pathlib import Path
 from holdfast.errors import InvalidData, NotFound, StoreDamaged, WorkingDirectoryError
 from holdfast.model.content import array_digests
 from holdfast.storage.catalog import Catalog
-from holdfast.storage.confine import open_within
+from holdfast.storage.checkpoint import list_generations
+from holdfast.storage.confine import list_within, open_within
 from holdfast.storage.generation import read_generation
 from holdfast.storage.log import find_break
 from holdfast.storage.metadata import Metadata
@@ -97,7 +98,10 @@ def verify(working_directory: str | os.PathLike[str]) -> Verification:
 def check_log(workdir: WorkDirectory) -> list[Finding]:
     """Return what is wrong with the log of the catalog; whoever opens the catalog to write to it must have asked before."""
     log = workdir.catalog_path.with_name(workdir.catalog_path.name + "-wal")
-    broken = find_break(log)
+    try:
+        broken = find_break(log)
+    except (InvalidData, OSError) as error:
+        return [Finding("", str(log), str(error))]
     reason = f"it is damaged from byte {broken} on; rows that were committed behind that are lost"
     return [] if broken is None else [Finding("", str(log), reason)]
 
@@ -171,14 +175,15 @@ class Verifier:
                 yield row
 
     def _check_generations(self) -> None:
-        for path in sorted(self._workdir.checkpoints.glob("*/*/*.state")):
+        for inner in list_generations(self._workdir):
+            path = self._workdir.path.joinpath(*inner)
             try:
-                with open_within(self._workdir.path, path.parts[-4:]) as stream:
+                with open_within(self._workdir.path, inner) as stream:
                     read_generation(stream)
             except FileNotFoundError:
                 pass  # of an operation that went on, or was done
             except (InvalidData, OSError) as error:
-                self._note(path.parent.name, str(path), str(error))
+                self._note(inner[2], str(path), str(error))
                 self.damaged.append(path)
 
     def _check_log_and_stores(self) -> None:
@@ -195,16 +200,17 @@ class Verifier:
                 self._stores[place.name] = metadata
 
     def _list_stores(self) -> Iterator[Path]:
-        if not self._workdir.nodes.is_dir():
-            self._note("", str(self._workdir.nodes), "the folder is missing")
-            return
-        for folder in sorted(self._workdir.nodes.iterdir()):
-            if folder.name.startswith("."):  # what file systems and desktops leave
-                continue
-            if folder.is_symlink() or not folder.is_dir():
-                self._note("", str(folder), "it is no folder of stores")
-            else:
-                yield from sorted(store for store in folder.iterdir() if not store.name.startswith("."))
+        for folder in self._list(self._workdir.nodes, "the folder is missing"):
+            if not folder.name.startswith("."):  # what file systems and desktops leave
+                yield from (store for store in self._list(folder, "it is no folder of stores") if store.name[0] != ".")
+
+    def _list(self, folder: Path, reason: str) -> list[Path]:
+        root = self._workdir.path
+        try:
+            return [folder / name for name in sorted(list_within(root, folder.relative_to(root).parts))]
+        except OSError:
+            self._note("", str(folder), reason)
+            return []
 
     def _check_arrays(self, rows: list[ArrayRow]) -> None:
         whole = {row.digest: row for row in rows if self._is_array_whole(row)}

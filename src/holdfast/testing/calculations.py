@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from holdfast.model.checkpoint import Checkpoint
     from holdfast.model.content import Array
 
 
@@ -34,6 +35,18 @@ def leave(status: int) -> None:
 def vanish(status: int) -> None:
     """End the process without a word."""
     os._exit(status)
+
+
+def go_on(ending: str, checkpoint: Checkpoint) -> int:
+    """Write a state and be cut off, by an exception or with the process; the next time return the step of that state."""
+    state = checkpoint.load()
+    if state is not None:
+        return int(state["step"])
+    checkpoint.write({"step": 7})
+    checkpoint.flush()
+    if ending == "fail":
+        fail("cut off")
+    os._exit(5)
 
 
 def overwrite(values: Array) -> float:

@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,7 @@ def make_job(
     name: str = "",
     directory: str | os.PathLike[str] = "",
     positional: Sequence[str] = (),
+    checkpoint: str = "",
 ) -> Job:
     """Return a job that calls `function` once with each of the `inputs`, all arrays inline.
 
@@ -86,8 +88,10 @@ def make_job(
         Where large results are staged; nowhere if empty.
     positional : sequence of str
         Arguments that the function takes by position only.
+    checkpoint : str, optional
+        Argument under which the function takes its checkpoint.
     """
-    code = describe(function, name or function.__name__, positional=tuple(positional))
+    code = describe(function, name or function.__name__, positional=tuple(positional), checkpoint=checkpoint)
     sources: dict[str, ArraySource] = {}
     calls = []
     for number, values in enumerate(inputs):
@@ -119,9 +123,12 @@ class EngineConformance:
         Whether a call runs in a process of its own, that may die without taking this one along.
     stops_running_calls : bool
         Whether `cancel` ends a call that is under way.
+    replaces_workers : bool
+        Whether another worker takes the place of one that died.
     """
 
     has_processes = True
+    replaces_workers = True
     stops_running_calls = True
 
     def make_engine(self) -> Engine:
@@ -270,6 +277,14 @@ class EngineConformance:
             assert all(isinstance(outcome, Lost) and outcome.reason for outcome in report.outcomes)
             engine.submit(make_job(2, calculations.add, {"left": 1, "right": 1}), reports)  # must not raise
             reports.wait_for(2)
+
+    def test_the_next_attempt_goes_on_from_the_checkpoint_of_one_that_was_cut_off(self, tmp_path: Path) -> None:
+        can_vanish = self.has_processes and self.replaces_workers
+        ending = "vanish" if can_vanish else "fail"
+        job = make_job(1, calculations.go_on, {"ending": ending}, directory=tmp_path, checkpoint="checkpoint")
+        (cut_off,) = self.run(job).outcomes
+        assert isinstance(cut_off, Lost if can_vanish else Failed), cut_off
+        assert value_of(self.run(replace(job, ticket=2)).outcomes[0]) == 7  # the same call
 
     def test_a_job_that_waits_can_be_cancelled(self, tmp_path: Path) -> None:
         reports = Reports()
