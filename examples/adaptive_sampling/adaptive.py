@@ -149,6 +149,7 @@ def main() -> None:
     arguments = parser.parse_args()
     targets = study(arguments.rounds)
     with hf.Session(arguments.work, engine=arguments.engine, workers=arguments.workers) as session, hf.watch(session):
+        session.name_target("study", targets)
         history, picture = session.result(targets["history"]), session.result(targets["picture"])
     print(summary.describe(history, json.loads((HERE / "reference.json").read_text())))
     arguments.picture.write_bytes(picture)

@@ -151,6 +151,13 @@ PROGRAMS: dict[str, Program] = {
 }
 """Parts of `mixed` stand in every place that a working directory has."""
 
+_ONE_OF_EACH = [PROGRAMS[name] for name in ("mixed", "xdr", "numpy", "ensemble", "loop")]
+
+PROGRAMS["all"] = Program(
+    {label: node for program in _ONE_OF_EACH for label, node in program.nodes.items()},
+    {label: value for program in _ONE_OF_EACH for label, value in program.values.items()},
+)
+
 everything = dict(PROGRAMS["mixed"].nodes)
 """For the command line: holdfast run programs.py:everything."""
 

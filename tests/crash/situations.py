@@ -32,7 +32,8 @@ class Situation:
     """What is asked for, and must be there in the end."""
     before: str = "ended"
     """What was there: `nothing`; another session that `ended`; one that was `killed`, each time at another call; one that is `done`
-    with this program, so that nothing is left to run; one that is `damaged`, in one file."""
+    with this program, so that nothing is left to run; one that is `damaged`, in one file; one that is `cluttered`, with what no target
+    needs."""
     command: tuple[str, ...] = ()
     """Of the command line; none is a session in Python."""
     only_looks: bool = False
@@ -69,6 +70,7 @@ SITUATIONS = (
     Situation("holdfast run, from nothing", "mixed", "nothing", RUN),
     Situation("holdfast run, what is done", "mixed", "done", RUN),
     Situation("holdfast verify --repair", "mixed", "damaged", ("verify", "--repair")),
+    Situation("holdfast collect", "mixed", "cluttered", ("collect", "--apply")),
     Situation("holdfast verify", "mixed", "done", ("verify",), only_looks=True),
     Situation("holdfast status", "mixed", "done", ("status",), only_looks=True),
     Situation("holdfast ls", "mixed", "done", ("ls",), only_looks=True),
@@ -76,17 +78,19 @@ SITUATIONS = (
 
 
 class Prepared:
-    """What was there before, made once."""
+    """What was there before, made once, when it is first needed."""
 
     def __init__(self, trials: Trials, chance: random.Random) -> None:
         self.trials, self._chance = trials, chance
-        self._templates = {name: self._make(name) for name in ("nothing", "ended", "done", "damaged")}
+        self._templates: dict[str, Path] = {}
 
     @contextmanager
     def begin(self, situation: Situation) -> Iterator[Path]:
         """Make the folder of a trial, as it was before."""
-        template = self._templates["ended" if situation.before == "killed" else situation.before]
-        with self.trials.begin(template) as trial:
+        before = "ended" if situation.before == "killed" else situation.before
+        if before not in self._templates:
+            self._templates[before] = self._make(before)
+        with self.trials.begin(self._templates[before]) as trial:
             if situation.before == "killed":
                 begun = start(trial, lambda: programs.run(situation.program))
                 latest = _Latest(trial, self._chance.randrange(1, LATEST))
@@ -100,6 +104,8 @@ class Prepared:
                 assert wait(start(trial, lambda: programs.run(program))) == 0
             if name == "damaged":
                 _damage(trial)
+            if name == "cluttered":
+                _clutter(trial)
             return self.trials.keep(trial, name)
 
 
@@ -115,6 +121,16 @@ class _Latest:
 
     def left(self, call: Call, result: int) -> None:
         raise AssertionError("no result was asked for")
+
+
+def _clutter(trial: Path) -> None:
+    """Give what is there names, and put beside it what nobody needs."""
+    assert wait(start(trial, lambda: main([*RUN, "--work", str(trial / "work")]))) == 0
+    noted = {file: (trial / file).read_text() for file in ("acknowledged", "ran")}
+    for program in ("xdr", "ensemble", "checkpoint", "numpy"):
+        assert wait(start(trial, lambda program=program: programs.run(program))) == 0  # type: ignore[misc]
+    for file, text in noted.items():
+        (trial / file).write_text(text)
 
 
 def _damage(trial: Path) -> None:

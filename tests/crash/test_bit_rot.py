@@ -38,7 +38,9 @@ class Whole:
 
     def files(self) -> list[Path]:
         """Return what can be damaged; the shared memory of SQLite is made anew by whoever opens the database."""
-        found = (file for file in self.path.rglob("*") if file.is_file() and not file.name.endswith("-shm"))
+        found = (
+            file for file in self.path.rglob("*") if file.is_file() and not file.name.endswith(("-shm", "reserve"))
+        )
         return sorted(file.relative_to(self.path) for file in found)
 
     def copy(self, target: Path) -> Path:

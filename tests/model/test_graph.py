@@ -119,4 +119,9 @@ def test_concrete_nodes_are_found_behind_inputs_and_in_bodies_once_each() -> Non
     inner = add(second, third)
     assert {node.uid for node in concrete(ensemble)} == {node.uid for node in (ensemble, first, second, third, inner)}
     assert {node.uid for node in concrete(ensemble.inputs, deep=False)} == {first.uid, second.uid, inner.uid}
-    assert [node.uid for node in concrete([add(first, 1)["part"]], [first.uid])] == [add(first, 1).uid]
+    assert {node.uid for node in concrete(ensemble, [first.uid, inner.uid])} == {
+        ensemble.uid,
+        first.uid,
+        second.uid,
+        inner.uid,
+    }

@@ -16,6 +16,7 @@ import pytest
 import holdfast as hf
 from holdfast.cli.main import main
 from holdfast.errors import WorkingDirectoryError
+from holdfast.storage.collect import Choice, collect
 from holdfast.storage.repair import repair
 from holdfast.storage.verify import verify
 
@@ -75,9 +76,37 @@ def test_what_a_newer_holdfast_made_is_refused_before_anything_is_written(tmp_pa
     work = Path(shutil.copytree(PLACE / "format_1", tmp_path / "work"))
     make_newer(work, what)
     before = snapshot(work)
-    for words in (["status"], ["ls"], ["show", "abcd"], ["explain", "abcd"], ["verify", "--repair"]):
+    for words in (
+        ["status"],
+        ["ls"],
+        ["show", "abcd"],
+        ["explain", "abcd"],
+        ["verify", "--repair"],
+        ["collect", "--apply"],
+    ):
         assert main([*words, "--work", str(work)]) == 1
         assert snapshot(work) == before, words
     with pytest.raises(WorkingDirectoryError, match="pip install -U holdfast"), hf.Session(work, engine="in_process"):
         pass
     assert snapshot(work) == before
+
+
+@pytest.mark.parametrize("version", [1])
+def test_a_collection_takes_nothing_of_an_earlier_format_while_a_target_needs_some_of_it(
+    tmp_path: Path, version: int
+) -> None:
+    work = Path(shutil.copytree(PLACE / f"format_{version}", tmp_path / "work"))
+    targets = load_targets()
+    assert collect(work, Choice(everything=True)).results > 0, (
+        "its catalog can be looked through before it is brought up to date"
+    )
+    with hf.Session(work, engine="in_process") as session:
+        session.name_target("loop", targets["loop"])
+    found = collect(work, apply=True)
+    assert (found.is_older, found.results) == (True, 0)
+    assert verify(work).findings == []
+    with hf.Session(work, engine="in_process") as session:
+        session.result(targets)
+        assert session.counts.done == 0
+    assert collect(work, Choice(drop=["loop"], everything=True), apply=True).results > 0
+    assert verify(work).findings == []

@@ -76,8 +76,8 @@ def work(whole: tuple[Path, Any], tmp_path: Path) -> Path:
 
 
 def files(path: Path) -> list[Path]:
-    """The files that hold something; the lock of an owner that is gone and the shared memory of SQLite hold nothing."""
-    kept = [file for file in path.rglob("*") if file.is_file() and not file.name.endswith("-shm")]
+    """The files that hold something; the reserve, the lock of an owner that is gone and the shared memory of SQLite hold nothing."""
+    kept = [file for file in path.rglob("*") if file.is_file() and not file.name.endswith(("-shm", "reserve"))]
     return sorted(file for file in kept if file.stat().st_size)
 
 

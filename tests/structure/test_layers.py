@@ -37,7 +37,8 @@ ORDER = {
     "authoring": "annotation naming source reading distribution imported constant member reach extent implementation "
     "recorded decorate axes resolve trace flow loop",
     "storage": "flush parallel workdir ownership confine format selection metadata stamp store staging generation "
-    "checkpoint publish datastore database rows seal catalog commit inventory target summary entry log verify repair userfile",
+    "checkpoint publish datastore database rows seal catalog reserve commit inventory target summary entry log verify repair "
+    "marks clearing needs collect userfile",
     "runtime": "events audience job engine code worker recent part contents task acceptance commitment happening ledger dispatch "
     "nodecall follow repeated rounds gathering members ensemble reduction iteration counted branch expansion "
     "generated launch lookup settlement scheduler standing driver nearest difference accept explain request "

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from holdfast.cli import accept, explain, export, ls, run, show, status, unlock, verify
+    from holdfast.cli import accept, collect, explain, export, ls, run, show, status, unlock, verify
 
     parser = argparse.ArgumentParser(
         prog="holdfast", description="Computations that never lose, repeat or corrupt a finished result."
@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
         ("explain", explain),
         ("accept", accept),
         ("verify", verify),
+        ("collect", collect),
         ("unlock", unlock),
     ):
         described = commands.add_parser(

@@ -35,6 +35,9 @@ CARRY, ELEMENT = "carry", "x"
 LEFT, RIGHT = "left", "right"
 """Names of the placeholders of what a reduction applies."""
 
+DEFERRED: Mapping[tuple[str, ...], tuple[str, ...]] = {COND: ("operands",)}
+"""Inputs that a node may turn out not to need."""
+
 LOOPS = (WHILE_LOOP, FORI_LOOP, SCAN)
 """What has rounds."""
 

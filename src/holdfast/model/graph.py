@@ -146,18 +146,19 @@ def reachable(output: Input, own: frozenset[Placeholder] | None = None) -> Itera
             waiting.extend(references(source.inputs))
 
 
-def concrete(item: Input, known: Iterable[str] = (), *, deep: bool = True) -> Iterator[Reference]:
+def concrete(item: Input, ends: Iterable[str] = (), *, deep: bool = True) -> Iterator[Reference]:
     """Yield the nodes without open placeholders that `item` depends on, also from within bodies, each once.
 
     Parameters
     ----------
     item : input
-    known : iterable of str
-        Uids of nodes that are not yielded, and behind which nothing is looked for.
+    ends : iterable of str
+        Uids of nodes behind which nothing is looked for.
     deep : bool
         Also those behind what is yielded.
     """
-    seen = set(known)
+    seen: set[str] = set()
+    stops = set(ends)
     waiting = list(references(item))
     while waiting:
         reference = waiting.pop()
@@ -170,7 +171,7 @@ def concrete(item: Input, known: Iterable[str] = (), *, deep: bool = True) -> It
             continue
         if not source.free:
             yield source
-        if isinstance(source, Node) and (deep or source.free):
+        if isinstance(source, Node) and (deep or source.free) and source.uid not in stops:
             waiting.extend(references(source.inputs))
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from holdfast.model.content import Content, array_digests
@@ -63,7 +62,7 @@ def array_rows(outcome: Finished) -> list[ArrayRow]:
 
 
 def composite_rows(
-    contents: Contents, text: bytes, places: Places, key: bytes, uid: str
+    contents: Contents, text: bytes, places: Places, call: CallRow, uid: str
 ) -> tuple[list[Row], Staged | None]:
     """Return the rows that make a composed value durable, and the store staged for it, if it is large.
 
@@ -73,22 +72,21 @@ def composite_rows(
         Content text of the value.
     places : dict
         Where those of its arrays are that the catalog does not know.
-    key : bytes
-        Call key of the node.
+    call : CallRow
+        Its row, without the place of the value.
     uid : str
         The node, for the name of its store.
     """
-    digest = sha256(text).digest()
     rows, arrays = _new_arrays(contents, text, places)
     if len(text) + sum(array.nbytes for array in arrays.values()) <= INLINE_LIMIT:
         rows += [
             ArrayRow(bytes.fromhex(name), array.dtype.str, array.shape, data=array.tobytes())
             for name, array in arrays.items()
         ]
-        return [*rows, CallRow(key, digest, text, None, 0.0)], None
+        return [*rows, call._replace(text=text)], None
     staged = contents.stage(Content(text, arrays))
     kept = text if len(text) <= INLINE_LIMIT else None
-    return [*rows, CallRow(key, digest, kept, bytes.fromhex(uid), 0.0)], staged
+    return [*rows, call._replace(text=kept, store=bytes.fromhex(uid))], staged
 
 
 def _new_arrays(contents: Contents, text: bytes, places: Places) -> tuple[list[Row], dict[str, Array]]:

@@ -152,7 +152,7 @@ class EnsembleRun:
             self._fail_member(index, Failure(self._node.name, name, "", type(error).__name__, str(error)))
             return
         self._members.places.update(places)
-        self.scheduler.ledger.add_value(text, places, key, key.hex())
+        self.scheduler.ledger.add_value(text, places, key, key.hex(), self._node.name)
         self.scheduler.counts.done += 1
         self._keep(index, text)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from holdfast.model.control import COND, FORI_LOOP, GATHER, MAP, REDUCE, SCAN, WHILE_LOOP
+from holdfast.model.control import COND, DEFERRED, FORI_LOOP, GATHER, MAP, REDUCE, SCAN, WHILE_LOOP
 from holdfast.model.fingerprint import call_key, call_prefix, uid_of
 from holdfast.model.graph import Graph
 from holdfast.model.node import Node
@@ -42,10 +42,6 @@ RUNS: Mapping[tuple[str, ...], Callable[[Scheduler, Task], Expansion]] = {
     WHILE_LOOP: LoopRun,
 }
 """What runs each kind of node that has no code of its own."""
-
-
-DEFERRED: Mapping[tuple[str, ...], tuple[str, ...]] = {COND: ("operands",)}
-"""Inputs that a node may turn out not to need."""
 
 
 def needed(node: Node) -> Mapping[str, Input]:

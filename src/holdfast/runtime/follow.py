@@ -30,10 +30,10 @@ def follow(scheduler: Scheduler, task: Task, item: Input, then: Callable[[Input]
 
 
 def note_needs(scheduler: Scheduler, owner: bytes, node: Requested, item: Input) -> None:
-    """Record the nodes that `item` consists of, but for those that the record of `node` leads to."""
+    """Record the nodes that `item` consists of, as far as the inputs of `node`, of which the records lead on."""
     assert isinstance(node, Node)
-    known = [reference.uid for reference in concrete(node.inputs, deep=False)]
-    if needs := [bytes.fromhex(reference.uid) for reference in concrete(item, known)]:
+    inputs = [reference.uid for reference in concrete(node.inputs, deep=False)]
+    if needs := [bytes.fromhex(reference.uid) for reference in concrete(item, inputs)]:
         scheduler.ledger.add_needs(owner, needs)
 
 

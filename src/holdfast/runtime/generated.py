@@ -62,7 +62,7 @@ class GeneratedNodes:
         places: Places = {}
         try:
             text = self._scheduler.contents.text_of(self._output, places)
-            self._scheduler.ledger.add_value(text, places, key, key.hex())
+            self._scheduler.ledger.add_value(text, places, key, key.hex(), str(self._pending.operation.name))
         except (HoldfastError, OSError) as error:
             self._settle(Failed(key, type(error).__name__, str(error), ""))
             return

@@ -134,10 +134,12 @@ class Ledger:
         self._contents.note_arrays(arrays)
         self._outgoing.arrays.extend(arrays)
 
-    def add_value(self, text: bytes, places: Places, key: bytes, uid: str) -> None:
+    def add_value(self, text: bytes, places: Places, key: bytes, uid: str, operation: str) -> None:
         """Make a composed value durable under a call key; `uid` names its store, if it needs one."""
         unknown = self._unknown(text, places)
-        rows, staged = composite_rows(self._contents, text, unknown, key, uid)
+        rows, staged = composite_rows(
+            self._contents, text, unknown, CallRow(key, sha256(text).digest(), None, operation=operation), uid
+        )
         if staged:
             self._add_staged(staged, uid)
         self._outgoing.rows.extend(rows)
@@ -173,7 +175,7 @@ class Ledger:
             places: Places = {}
             text = self._contents.text_of(node, places)
             key = call_key(call_prefix(node.datatype.scope, ()), text)
-            self.add_value(text, places, key, node.uid)
+            self.add_value(text, places, key, node.uid, str(node.datatype))
             record = node.fingerprint().compact_json()
             self._outgoing.rows.append(NodeRow(bytes.fromhex(node.uid), key, str(node.datatype), record, self._session))
 

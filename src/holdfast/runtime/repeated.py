@@ -129,6 +129,7 @@ class RepeatedCall:
         """Write record and call, and look whether the call was made before."""
         scheduler, places = self._scheduler, Places()
         now = self._now = self._form(then, values, places)
+        scheduler.ledger.add_needs(self._task.key, (bytes.fromhex(now.uid),))
         row = scheduler.ledger.find_results(self._node, [now.call.key], [now.call.arguments]).get(now.call.key)
         if row is None:
             scheduler.counts.waiting += 1

@@ -28,7 +28,7 @@ class Settlement:
         """Give a loop, an ensemble or a gathered value its result."""
         if task.state.is_final:
             return
-        self._ledger.add_value(text, places, task.key, task.node.uid)
+        self._ledger.add_value(text, places, task.key, task.node.uid, task.operation)
         self._ledger.add_node(task, task.key)
         self.compute(task, text)
 

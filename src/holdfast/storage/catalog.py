@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from holdfast.errors import StoreDamaged
 from holdfast.storage.database import Columns, Database, Durability, refuse_newer
@@ -108,7 +108,7 @@ class Catalog:
         self._operations: dict[str, int] = {}
 
     @classmethod
-    def open(cls, workdir: WorkDirectory, durability: Durability = "power", read_only: bool = False) -> Catalog:
+    def open(cls, workdir: WorkDirectory, durability: Durability = "power", read_only: bool = False) -> Self:
         """Open the catalog, and make it if there is none.
 
         Parameters
@@ -131,7 +131,7 @@ class Catalog:
         return cls(Database.open(workdir.catalog_path, durability, read_only=read_only))
 
     @classmethod
-    def nothing(cls, workdir: WorkDirectory) -> Catalog:
+    def nothing(cls, workdir: WorkDirectory) -> Self:
         """Return the catalog of a directory in which nothing has run; in memory only."""
         return cls(Database.nothing(workdir.catalog_path))
 
@@ -149,7 +149,7 @@ class Catalog:
         """
         self._database.move_log()
 
-    def __enter__(self) -> Catalog:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

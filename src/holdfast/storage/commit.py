@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from holdfast.errors import SessionClosed, StoreFailure
@@ -19,6 +20,7 @@ from holdfast.storage.checkpoint import remove_checkpoints, sweep_checkpoints
 from holdfast.storage.database import Durability
 from holdfast.storage.parallel import in_parallel
 from holdfast.storage.publish import StoredResult, publish_all
+from holdfast.storage.reserve import give_up_reserve, keep_reserve
 from holdfast.storage.rows import ArrayRow, CallRow, Conflict, NodeRow, Row
 from holdfast.storage.staging import Construction
 from holdfast.storage.store import writing
@@ -85,6 +87,7 @@ class GroupCommit:
         self._workdir = workdir
         self._catalog = Catalog.open(workdir, durability)
         sweep_checkpoints(workdir, self._catalog)
+        keep_reserve(workdir)
         self._on_failure = on_failure
         self._on_conflict = on_conflict
         self._confirm = confirm
@@ -228,6 +231,7 @@ class GroupCommit:
             position += len(entry.staged)
             rows += _name_stores(entry, stores)
         conflicts = self._catalog.write(rows, self._confirm)
+        self._keep_reserve()
         if conflicts and self._on_conflict is not None:
             self._on_conflict(conflicts)
         remove_checkpoints(self._workdir, _finished(rows))
@@ -236,6 +240,14 @@ class GroupCommit:
         with self._done:
             self._committed += len(group)
             self._done.notify_all()
+
+    def _keep_reserve(self) -> None:
+        """Keep back what a full disk will need; where that cannot be had any more, shorten the log for which it is."""
+        if not keep_reserve(self._workdir):
+            give_up_reserve(self._workdir)
+            with suppress(StoreFailure):  # the next group will tell
+                self._catalog.move_log()
+            keep_reserve(self._workdir)
 
     def _fail(self, error: Exception) -> None:
         with self._done:

@@ -251,3 +251,120 @@ ON CONFLICT (name) DO UPDATE SET uid = excluded.uid, asked = excluded.asked, sea
 
 -- name: add_total
 UPDATE totals SET value = value + ? WHERE name = ?
+
+-- What a collection asks. A `part_` statement gives up to ?2 rows behind row ?1: row id, and what decides whether it stays.
+
+-- name: find_dated_calls
+SELECT call_key, digest, text, store, seconds, name, made, seal
+FROM calls LEFT JOIN operations ON operations.id = calls.operation WHERE call_key IN ($keys)
+
+-- name: find_expansions
+SELECT owner, mark, needs FROM expansions WHERE owner IN ($keys)
+
+-- name: find_loops
+SELECT DISTINCT loop_key FROM rounds WHERE loop_key IN ($keys)
+
+-- name: weigh_arrays
+SELECT digest, store, members, coalesce(length(data), 0) FROM arrays WHERE digest IN ($keys)
+
+-- name: latest_calls
+SELECT rowid, call_key, made FROM calls WHERE rowid < ?1 ORDER BY rowid DESC LIMIT ?2
+
+-- name: part_nodes
+SELECT rowid, uid, call_key FROM nodes WHERE rowid > ?1 ORDER BY rowid LIMIT ?2
+
+-- name: part_calls
+SELECT rowid, call_key, call_key FROM calls WHERE rowid > ?1 ORDER BY rowid LIMIT ?2
+
+-- name: part_arrays
+SELECT rowid, digest FROM arrays WHERE rowid > ?1 ORDER BY rowid LIMIT ?2
+
+-- Stacks of stacks before their members, which have fewer axes.
+
+-- name: list_stacks
+SELECT rowid, digest FROM arrays WHERE members IS NOT NULL
+ORDER BY length(shape) - length(replace(shape, ',', '')) DESC, rowid
+
+-- name: list_operations
+SELECT name FROM operations ORDER BY name
+
+-- name: list_sources
+SELECT digest FROM sources
+
+-- name: part_expansions
+SELECT rowid, CASE WHEN EXISTS (SELECT 1 FROM nodes WHERE uid = owner) THEN x'' ELSE owner END
+FROM expansions WHERE rowid > ?1 ORDER BY rowid LIMIT ?2
+
+-- name: part_failures
+SELECT rowid, uid FROM failures WHERE rowid > ?1 ORDER BY rowid LIMIT ?2
+
+-- name: part_overcome
+SELECT rowid, uid FROM overcome WHERE rowid > ?1 ORDER BY rowid LIMIT ?2
+
+-- name: part_referents
+SELECT rowid, uid FROM referents WHERE rowid > ?1 ORDER BY rowid LIMIT ?2
+
+-- name: part_loops
+SELECT DISTINCT loop_key FROM rounds WHERE loop_key > ?1 ORDER BY loop_key LIMIT ?2
+
+-- name: cut_nodes
+DELETE FROM nodes WHERE rowid = ?
+
+-- name: cut_calls
+DELETE FROM calls WHERE rowid = ?
+
+-- name: cut_arrays
+DELETE FROM arrays WHERE rowid = ?
+
+-- name: cut_expansions
+DELETE FROM expansions WHERE rowid = ?
+
+-- name: cut_failures
+DELETE FROM failures WHERE rowid = ?
+
+-- name: cut_overcome
+DELETE FROM overcome WHERE rowid = ?
+
+-- name: cut_referents
+DELETE FROM referents WHERE rowid = ?
+
+-- name: cut_rounds
+DELETE FROM rounds WHERE loop_key = ? AND number >= ?
+
+-- name: cut_implementation
+DELETE FROM implementations WHERE uid = ? AND operation = (SELECT id FROM operations WHERE name = ?)
+
+-- name: cut_source
+DELETE FROM sources WHERE digest = ?
+
+-- name: cut_target
+DELETE FROM targets WHERE name = ?
+
+-- name: count_pages
+SELECT (SELECT page_count FROM pragma_page_count), (SELECT freelist_count FROM pragma_freelist_count)
+
+-- name: close_gaps
+VACUUM
+
+-- The marks of a collection, in a database of their own.
+
+-- name: begin_trial
+SAVEPOINT trial
+
+-- name: undo_trial
+ROLLBACK TO trial
+
+-- name: end_trial
+RELEASE trial
+
+-- name: add_mark
+INSERT INTO marks (key) VALUES (?) ON CONFLICT DO NOTHING
+
+-- name: find_marks
+SELECT key FROM marks WHERE key IN ($keys)
+
+-- name: next_marks
+SELECT rowid, key FROM marks WHERE rowid > ? ORDER BY rowid LIMIT ?
+
+-- name: last_mark
+SELECT coalesce(max(rowid), 0) FROM marks

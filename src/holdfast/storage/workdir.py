@@ -72,6 +72,16 @@ class WorkDirectory:
         return self.path / "catalog.db"
 
     @property
+    def log_path(self) -> Path:
+        """What was written to the database lately; there while somebody works, and after a kill."""
+        return self.path / "catalog.db-wal"
+
+    @property
+    def reserve_path(self) -> Path:
+        """Space that is kept back for a full disk."""
+        return self.path / "reserve"
+
+    @property
     def owner_path(self) -> Path:
         """Who owns the directory; there only while somebody does."""
         return self.path / "owner.json"
