@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -290,6 +293,26 @@ def test_a_name_stands_also_for_the_parts_of_a_mapping_and_for_that_of_a_script(
         session.name_target("study.py:other", mix(3, 3))
     assert collect(tmp_path, Choice(drop=["study.py:both"])).dropped == ["study.py:both.one", "study.py:both.two"]
     assert collect(tmp_path, Choice(keep=["other"])).dropped == ["study.py:both.one", "study.py:both.two"]
+
+
+def test_a_collection_that_is_killed_is_finished_by_the_same_command(work: Path) -> None:
+    """Killed by its own timer at some moment of its work, again and again; each time a little later."""
+    program = """
+import signal, sys
+from holdfast.storage.collect import Choice, collect
+signal.setitimer(signal.ITIMER_REAL, float(sys.argv[2]))
+collect(sys.argv[1], Choice(drop=["first"]), apply=True)
+"""
+    for step in range(60):
+        command = [sys.executable, "-c", program, str(work), str(0.001 * 1.2**step)]
+        status = subprocess.run(command, check=False, timeout=60).returncode
+        assert verify(work).findings == []
+        assert status in (0, -signal.SIGALRM)
+        if len(collect(work).kept) == 1:  # the name goes last
+            break
+    assert [target.name for target in collect(work).kept] == ["second"]
+    assert collect(work).results == 0
+    assert len(rows(work)["stores"]) == 2
 
 
 # what is not a result

@@ -209,7 +209,6 @@ class _Work:
         sweep_tmp(self._workdir)
         with suppress(StoreFailure):  # on a full disk it may have to grow first
             self._catalog.move_log()
-        self._catalog.drop_targets(self._found.dropped, ownership.confirm)
         self._catalog.clear(self._marks, chosen=self._has_chosen, room=self._room, confirm=ownership.confirm)
         with writing(self._workdir):
             for store in self._unneeded_stores():
@@ -217,6 +216,7 @@ class _Work:
                 os.rename(store, aside)
                 remove(aside)
         sweep_checkpoints(self._workdir, self._catalog)
+        self._catalog.drop_targets(self._found.dropped, ownership.confirm)  # last: the same again must find them
         with suppress(
             StoreFailure
         ):  # somebody reads, or a temporary directory is full: the space is used for what comes next
