@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast.errors import InvalidData, NotFound, StoreDamaged
+from holdfast.errors import InvalidData, NotFound
 from holdfast.model.content import (
     Content,
     array_digest,
@@ -34,6 +34,7 @@ from holdfast.runtime.job import ArraySource, Inline, InMemory, LocalFile, Stack
 from holdfast.runtime.part import gather_numbers, parse, step_into
 from holdfast.runtime.recent import Recent
 from holdfast.storage.catalog import Catalog
+from holdfast.storage.database import damage
 from holdfast.storage.parallel import in_parallel
 from holdfast.storage.rows import ArrayRow, CallRow
 from holdfast.storage.selection import get_store_type
@@ -125,9 +126,7 @@ class Contents:
         if row.text is not None:
             return row.text
         if row.store is None:
-            raise StoreDamaged(
-                f"The catalog names neither value nor store for call {row.call_key.hex()}. Run: holdfast verify"
-            )
+            raise damage(self._workdir.catalog_path, f"it names neither value nor store for call {row.call_key.hex()}")
         return read_text(self._workdir, row.store.hex(), digest=row.digest)
 
     def is_known(self, uid: str) -> bool:
@@ -240,9 +239,7 @@ class Contents:
         if found is None:
             row = self._catalog.find_arrays([bytes.fromhex(digest)]).get(bytes.fromhex(digest))
             if row is None:
-                raise StoreDamaged(
-                    f"The catalog does not know the array {digest}, which a result names. Run: holdfast verify"
-                )
+                raise damage(self._workdir.catalog_path, f"it has no array {digest}, which a result names")
             found = self._from_row(row)
             self._sources.keep(digest, found, len(row.data or b"") + 200)
         return found
@@ -331,8 +328,8 @@ class Contents:
         found = self._catalog.find_arrays(digests)
         for digest in digests:  # each has an axis less, so that no stack is deeper than an array has axes
             if digest not in found or (found[digest].dtype, found[digest].shape) != (row.dtype, row.shape[1:]):
-                reason = f"has no member {digest.hex()}, or one of another layout. Run: holdfast verify --repair"
-                raise StoreDamaged(f"The array {row.digest.hex()} {reason}")
+                reason = f"the array {row.digest.hex()} has no member {digest.hex()}, or one of another layout"
+                raise damage(self._workdir.catalog_path, reason)
         return Stack(tuple(self._from_row(found[digest]) for digest in digests), tuple(map(bytes.hex, digests)))
 
     def _for_worker(self, source: ArraySource) -> ArraySource:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from holdfast.errors import NotFound, StoreDamaged
+from holdfast.errors import NotFound
 from holdfast.model.content import array_digests
 from holdfast.storage.catalog import Catalog
+from holdfast.storage.database import damage
 from holdfast.storage.format import check_layout
 from holdfast.storage.rows import ArrayRow, CallRow, NodeRow
 from holdfast.storage.store import open_array, read_text, store_path
@@ -87,7 +88,7 @@ def find_entry(working_directory: str | os.PathLike[str], name: str) -> Entry:
 
 def _entry(workdir: WorkDirectory, catalog: Catalog, node: NodeRow, call: CallRow | None, *, deep: bool) -> Entry:
     if call is None:
-        raise StoreDamaged(f"The result of node {node.uid.hex()} is gone. Run: holdfast verify --repair")
+        raise damage(workdir.catalog_path, f"the result of node {node.uid.hex()} is gone")
     text = call.text if call.text is not None else read_text(workdir, (call.store or b"").hex(), digest=call.digest)
     rows = catalog.find_arrays([bytes.fromhex(digest) for digest in array_digests(text)])
     size = len(text) + sum(map(_size, rows.values()))
@@ -128,5 +129,5 @@ def _pieces(workdir: WorkDirectory, catalog: Catalog, row: ArrayRow) -> Iterator
             digests = [members[start : start + 32] for start in range(0, len(members), 32)]
             found = catalog.find_arrays(digests)
             if any(digest not in found or found[digest].shape != row.shape[1:] for digest in digests):
-                raise StoreDamaged(f"Members of the array {row.digest.hex()} are gone. Run: holdfast verify --repair")
+                raise damage(workdir.catalog_path, f"members of the array {row.digest.hex()} are gone")
             waiting += [found[digest] for digest in reversed(digests)]

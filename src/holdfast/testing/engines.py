@@ -281,6 +281,7 @@ class EngineConformance:
     def test_the_next_attempt_goes_on_from_the_checkpoint_of_one_that_was_cut_off(self, tmp_path: Path) -> None:
         can_vanish = self.has_processes and self.replaces_workers
         ending = "vanish" if can_vanish else "fail"
+        (tmp_path / "tmp").mkdir()
         job = make_job(1, calculations.go_on, {"ending": ending}, directory=tmp_path, checkpoint="checkpoint")
         (cut_off,) = self.run(job).outcomes
         assert isinstance(cut_off, Lost if can_vanish else Failed), cut_off
