@@ -97,11 +97,11 @@ def refuse(trials: Trials, count: int, chance: random.Random) -> Report:
     report = Report()
     prepared = Prepared(trials, chance)
     for place, situation in enumerate(SITUATIONS):
-        _refuse_in(prepared, situation, share(count, place, len(SITUATIONS)), chance, report)
+        refuse_in(prepared, situation, share(count, place, len(SITUATIONS)), chance, report)
     return report
 
 
-def _refuse_in(prepared: Prepared, situation: Situation, count: int, chance: random.Random, report: Report) -> None:
+def refuse_in(prepared: Prepared, situation: Situation, count: int, chance: random.Random, report: Report) -> None:
     with prepared.begin(situation) as trial:
         watcher = Refusing(trial)
         assert _run(trial, situation, watcher) in (0, 1), printed(trial)
