@@ -62,7 +62,7 @@ $(VENV)/.examples $(VENV)/.check $(VENV)/.bench: $(VENV)/.%: $(VENV)/.core
 $(VENV)/.test: $(VENV)/.core
 	@command -v cc >/dev/null || { apt-get install -y -q gcc libc6-dev || sudo -n apt-get install -y -q gcc libc6-dev; } 2>/dev/null \
 	  || echo "There is no C compiler (cc): the tests that turn the clock will be skipped. Install gcc and they run."
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,dask,hdf5,arrow,xarray]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test,dask,hdf5,arrow,pandas,polars,xarray]'
 	touch $@
 
 clean:

@@ -33,7 +33,7 @@ def test_every_built_in_engine_goes_by_its_name(name: str) -> None:
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(NotFound, match=r"no format 'nump'\. Known are: arrow, hdf5, json, numpy, xdr"):
+    with pytest.raises(NotFound, match=r"no format 'nump'\. Known are: arrow, hdf5, json, numpy, pickle, table, xdr"):
         load_format("nump")
     with pytest.raises(NotFound, match="in_process, processes, threads"):
         load_engine("treads")

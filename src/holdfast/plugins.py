@@ -26,6 +26,8 @@ FORMATS: Mapping[str, str] = {
     "hdf5": "holdfast.formats.hdf5:Hdf5Format",
     "json": "holdfast.formats.json:JsonFormat",
     "numpy": "holdfast.formats.numpy:NumpyFormat",
+    "pickle": "holdfast.formats.verbatim:PickleFormat",
+    "table": "holdfast.formats.verbatim:TableFormat",
     "xdr": "holdfast.formats.xdr:XdrFormat",
 }
 """Built-in formats: name to `module:class`."""

@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy
+import pyarrow
+import xarray
 
 import holdfast as hf
-from holdfast.model.datatype import BY_NAME
+from holdfast.model.datatype import BY_NAME, Dataset, Table
 from holdfast.model.graph import reachable
 from holdfast.model.reference import Part, Reference
 
@@ -47,6 +49,9 @@ def data() -> dict[str, Reference]:
         "Mapping with a key that begins with $": hf.Mapping({"$odd": 1}),
         "Mapping that holds an array": hf.Mapping({"x": numpy.arange(3.0)}),
         "1025 numbers, named by digest": hf.Integer64(numpy.arange(1025)),
+        "Table": Table(pyarrow.table({"a": [1, None], "b": ["x", "ü"]})),
+        "Table of categories": Table(pyarrow.table({"a": pyarrow.array(["x", "y", "x"]).dictionary_encode()})),
+        "Dataset": Dataset(xarray.Dataset({"t": ("x", [1.5, 2.5])}, {"x": [1, 2]}, {"unit": "K"})),
         "a File": hf.File(PLACE / "file.txt"),
     }
 

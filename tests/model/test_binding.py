@@ -6,8 +6,8 @@ import pytest
 
 import holdfast as hf
 from holdfast.errors import GraphError
+from holdfast.model.argument import as_input
 from holdfast.model.binding import bind
-from holdfast.model.datatype import as_input
 from holdfast.model.node import Node
 
 

@@ -10,7 +10,8 @@ import pytest
 
 import holdfast as hf
 from holdfast.errors import InvalidData
-from holdfast.model.datatype import DataType, pack
+from holdfast.model.argument import pack
+from holdfast.model.datatype import DataType
 
 GOLDEN = "266bb4e33dfb7be89c04735cebe31cae8d7714243ccb9d137a1a37a46a645365"
 

@@ -32,7 +32,7 @@ def test_there_are_many_of_every_kind() -> None:
     assert sum(len(read(file)) for file in FILES) >= 100
     built_in = {"map", "while_loop", "fori_loop", "scan", "cond", "reduce", "scatter", "gather", "Graph", "Placeholder"}
     assert {f"holdfast.{name}" for name in built_in} | {"golden.add", "golden.nested.scale"} <= operations
-    assert sum(name.startswith("scalems.") for name in operations) == 19
+    assert sum(name.startswith("scalems.") for name in operations) == 21
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)

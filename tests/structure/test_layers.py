@@ -32,17 +32,18 @@ MAY_IMPORT = {
 }
 
 ORDER = {
-    "model": "flatbuffer arrow content checkpoint shape element fingerprint operation reference placeholder record datatype "
-    "typecheck declared layout node listing graph control binding carried document workgraph lifecycle comparison explanation plan",
-    "authoring": "annotation naming source reading distribution imported constant member reach extent implementation "
-    "recorded decorate axes resolve trace flow loop",
-    "storage": "flush parallel workdir ownership confine format selection metadata stamp store staging generation "
-    "checkpoint publish datastore database rows seal catalog reserve commit inventory target summary entry log verify repair "
-    "marks clearing needs collect userfile",
-    "runtime": "events audience job engine code worker recent part contents task acceptance commitment happening ledger dispatch "
-    "nodecall follow repeated rounds gathering members ensemble reduction iteration counted branch expansion "
-    "generated launch lookup settlement scheduler standing driver nearest difference accept explain request "
-    "plan finished check inquiry session builder context",
+    "model": "flatbuffer arrow foreign column frame table dataset content token checkpoint shape element fingerprint operation "
+    "reference placeholder record datatype argument typecheck declared layout node listing graph control binding carried "
+    "document workgraph lifecycle comparison explanation plan",
+    "authoring": "annotation naming source reading distribution imported constant member reach extent implementation recorded decorate "
+    "axes resolve trace flow loop",
+    "storage": "flush parallel workdir ownership confine format selection metadata stamp store staging generation checkpoint publish "
+    "datastore database rows seal catalog reserve commit inventory target summary entry log verify repair marks clearing "
+    "needs collect userfile",
+    "runtime": "events audience job engine code pickled worker permission recent part contents task acceptance commitment happening "
+    "ledger dispatch nodecall follow repeated rounds gathering members ensemble reduction iteration counted branch "
+    "expansion generated launch lookup settlement scheduler standing driver nearest difference accept explain request plan "
+    "finished check inquiry session builder context",
 }
 
 OPTIONAL = {"numpy", "cloudpickle", "rich", "distributed", "dask", "h5py", "pyarrow", "pandas", "polars", "xarray"}

@@ -16,13 +16,16 @@ from holdfast.model.datatype import (
     Boolean,
     Bytes,
     Complex128,
+    Dataset,
     DataType,
     File,
     Float64,
     Integer64,
     Null,
     String,
+    Table,
 )
+from holdfast.model.foreign import is_dataset, library_of
 from holdfast.model.reference import Input
 from holdfast.model.shape import is_open_size
 from holdfast.model.typecheck import (
@@ -52,6 +55,19 @@ def declaration_of(function: Callable[..., Any], name: str, defaults: Mapping[st
     return Declaration(name, inputs, read_annotation(_resolved(described.return_annotation, function)))
 
 
+def declared_tables(function: Callable[..., Any]) -> tuple[tuple[str, str], ...]:
+    """Return the inputs that are declared as a table of one library, with that library: they are handed over as such."""
+    parameters = signature(function).parameters.items()
+    found = ((label, _table_library(_resolved(parameter.annotation, function))) for label, parameter in parameters)
+    return tuple((label, library) for label, library in found if library)
+
+
+def _table_library(annotation: Any) -> str:
+    is_union = get_origin(annotation) in (Union, UnionType)
+    named = {library_of(choice) for choice in (get_args(annotation) if is_union else [annotation])} - {""}
+    return named.pop() if len(named) == 1 else ""
+
+
 def read_annotation(annotation: Any) -> Type:
     """Return the type that an annotation stands for; None, which is anything, for what is not known.
 
@@ -74,6 +90,10 @@ def read_annotation(annotation: Any) -> Type:
             return (python,)
     if isinstance(plain, type) and plain.__module__ == "numpy":
         return _numpy_type(plain, get_args(annotation))
+    if library_of(plain):
+        return (Kind(f"a table of {library_of(plain)}", _TABLE, _TABLE),)
+    if is_dataset(plain):
+        return (Kind(f"xarray.{plain.__name__}", _DATASET, _DATASET),)
     return None
 
 
@@ -129,6 +149,8 @@ def _single(name: str, datatype: DataType, takes: frozenset[str] = frozenset()) 
     own = frozenset({datatype.text})
     return Kind(name, own, own, takes, ())
 
+
+_TABLE, _DATASET = frozenset({Table.text}), frozenset({Dataset.text})
 
 _TEXT = _single("str", String, frozenset({File.text}))
 

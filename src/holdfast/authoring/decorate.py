@@ -16,14 +16,14 @@ from inspect import Parameter, signature
 from types import FunctionType, MethodType
 from typing import Any, get_args, overload
 
-from holdfast.authoring.annotation import declaration_of
+from holdfast.authoring.annotation import declaration_of, declared_tables
 from holdfast.authoring.implementation import Implementation, implementation_of, stated
 from holdfast.authoring.naming import operation_name
 from holdfast.authoring.recorded import same_code
 from holdfast.authoring.source import remember_source
 from holdfast.errors import GraphError, NotFound, UnstableCode, UnsupportedValue
+from holdfast.model.argument import as_input
 from holdfast.model.checkpoint import Checkpoint
-from holdfast.model.datatype import as_input
 from holdfast.model.node import Node
 from holdfast.model.operation import OperationName
 from holdfast.model.reference import Input
@@ -99,6 +99,11 @@ class Operation:
         if self._declaration is None:
             self._declaration = declaration_of(self.function, str(self.name), self._defaults)
         return self._declaration
+
+    @property
+    def tables(self) -> tuple[tuple[str, str], ...]:
+        """The inputs that its annotations declare as tables of one library, with that library."""
+        return declared_tables(self.function)
 
     @property
     def implementation(self) -> Implementation:
@@ -291,16 +296,17 @@ def operation(
     Parameters
     ----------
     function : callable
-        Takes and returns numbers, strings, bytes, None, NumPy arrays, or lists and string-keyed dictionaries of these. Arrays
-        that it receives are read-only. Equal inputs are expected to give equal outputs. A parameter annotated with `Checkpoint`
-        is no input: a run gives it.
+        Takes and returns numbers, strings, bytes, None, NumPy arrays, tables of pandas, polars and pyarrow, datasets of xarray, or lists
+        and string-keyed dictionaries of these. Arrays that it receives are read-only. Equal inputs are expected to give equal outputs.
+        A parameter annotated with `Checkpoint` is no input: a run gives it.
     name : str, optional
         Dotted name to use instead of that of module and function.
     version : str, optional
         A word that stands for the code: as long as it stays, a change of the code reruns nothing.
     format : str, optional
-        Format in which large arrays of the results are kept: ``"numpy"``, ``"hdf5"``, ``"xdr"`` or that of a plugin. Only a matter
-        of layout: no part of the identity. Without it, that of the working directory counts.
+        Format in which large arrays of the results are kept: ``"numpy"``, ``"arrow"``, ``"hdf5"``, ``"xdr"`` or that of a plugin. Only a
+        matter of layout: no part of the identity. Without it, that of the working directory counts. ``"pickle"`` lets the operation
+        return any object, and take such objects of others: whoever can write to the directory can then run code in it.
 
     Returns
     -------

@@ -11,8 +11,9 @@ from holdfast.authoring.axes import move_axis
 from holdfast.authoring.decorate import Body, parameter_names
 from holdfast.authoring.trace import trace, trace_step
 from holdfast.errors import GraphError
+from holdfast.model.argument import as_input, pack
 from holdfast.model.control import LEFT, RIGHT, gather_node, map_node, reduce_node
-from holdfast.model.datatype import DataNode, as_input, pack
+from holdfast.model.datatype import DataNode
 from holdfast.model.node import Node
 from holdfast.model.placeholder import Placeholder
 from holdfast.model.reference import Input, Reference

@@ -12,6 +12,7 @@ from holdfast.authoring.decorate import Body
 from holdfast.authoring.flow import elements
 from holdfast.authoring.trace import trace_step
 from holdfast.errors import GraphError
+from holdfast.model.argument import as_input
 from holdfast.model.control import (
     CARRY,
     ELEMENT,
@@ -22,7 +23,6 @@ from holdfast.model.control import (
     scan_node,
     while_node,
 )
-from holdfast.model.datatype import as_input
 from holdfast.model.graph import check_body
 from holdfast.model.node import Node
 from holdfast.model.reference import Input, Part, select

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from holdfast.authoring.decorate import Body
 from holdfast.errors import GraphError
-from holdfast.model.datatype import as_input
+from holdfast.model.argument import as_input
 from holdfast.model.graph import Graph, check_body, close
 from holdfast.model.placeholder import Placeholder
 from holdfast.model.reference import Input

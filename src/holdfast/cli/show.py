@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from holdfast.model.record import parse_record
 from holdfast.storage.entry import Entry, find_entry
-from holdfast.storage.summary import Summary
+from holdfast.storage.summary import Summary, TableSummary
 
 HELP = "show the record and the result of one node that is done"
 
@@ -47,7 +47,15 @@ def _lines(entry: Entry) -> list[str]:
     ]
     for summary in entry.arrays:
         lines += _array_lines(summary)
+    for table in entry.tables:
+        lines += _table_lines(table)
     return lines
+
+
+def _table_lines(table: TableSummary) -> list[str]:
+    columns = ", ".join(f"{name} {kind}" for name, kind in table.columns)
+    first = f"           of {table.library}, {table.rows} rows and {len(table.columns)} columns in {table.place}"
+    return [f"table      {table.digest}", first, f"           {_short(columns)}"]
 
 
 def _array_lines(summary: Summary) -> list[str]:

@@ -51,6 +51,8 @@ class Column:
         Whether their order means something.
     extension : str
         Name of the extension type that it carries.
+    nullable : bool
+        Whether its schema allows values to be missing.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Column:
     dictionary: Column | None = None
     ordered: bool = False
     extension: str = ""
+    nullable: bool = True
 
 
 def envelope(columns: Sequence[Column], note: Mapping[str, str], *, rows: int = 0) -> list[Part]:
@@ -174,7 +177,7 @@ def _field(column: Column, dictionary: int) -> Table:
     number, described = _type(values.kind)
     members: dict[int, Item] = {
         0: Text(column.name),
-        1: Number("?", True),
+        1: Number("?", column.nullable),
         2: Number("B", number),
         3: described,
         5: Tables([]),
@@ -210,7 +213,7 @@ def _type(kind: str) -> tuple[int, Table]:
         return 8, Table({0: Number("h", int(bits == "64"))})
     if word in ("time", "timestamp", "duration") and not bits and first in _UNITS:
         return _time(word, _UNITS[first], second)
-    if word == "binary" and not bits and first.isdecimal() and not second:
+    if word == "binary" and not bits and first.isdecimal() and int(first) and not second:
         return 15, Table({0: Number("i", int(first))})
     if word == "decimal" and not bits and first.isdecimal() and second.lstrip("-").isdecimal():
         return 7, Table({0: Number("i", int(first)), 1: Number("i", int(second)), 2: Number("i", 128)})

@@ -69,12 +69,23 @@ def _leaves(value: Any, *, data: bool = False) -> Iterator[tuple[str, str]]:
     waiting: list[tuple[str, Any]] = [("", value)]
     while waiting:
         path, item = waiting.pop()
+        if data and isinstance(item, dict) and "$dataset" in item:
+            item = item["$dataset"]
         if isinstance(item, dict) and item and not (data and next(iter(item))[:1] == "$"):
             waiting += [(f"{path}.{label}" if path else label, item[label]) for label in sorted(item, reverse=True)]
         elif isinstance(item, list) and item:
             waiting += [(f"{path}[{index}]", item[index]) for index in reversed(range(len(item)))]
         else:
-            yield path, compact_json(item) if data else str(item)
+            yield path, _leaf_text(item) if data else str(item)
+
+
+def _leaf_text(item: Any) -> str:
+    """Return the text of an element of data; of a table what a person wants to know first."""
+    table = item.get("$table") if isinstance(item, dict) else None
+    if table is None:
+        return compact_json(item)
+    names = ", ".join(column["name"] for column in table["columns"])
+    return f"table {table['data']['$array'][2][:8]} of {table['library']}, {table['rows']} rows: {names}"
 
 
 def _shortened(text: str | None) -> str | None:

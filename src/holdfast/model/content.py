@@ -10,8 +10,11 @@ What JSON cannot say is said by objects with one `$` key:
     {"$float": "NaN" | "Infinity" | "-Infinity"}   {"$complex": [re, im]}
     {"$file": ["<sha256>", size]}                                             a file, received as a path
     {"$mapping": [[key, value], …]}                                           a mapping with a key that begins with `$`
+    {"$table": {"columns": …, "data": {"$array": …}, "library": …, …}}        a table: its description, and the bytes of an Arrow file
+    {"$dataset": {"coordinates": …, "variables": …, …}}                       of xarray: what it consists of
+    {"$pickle": {"$array": …}}                                                any other object, where somebody named that
 
-Pure: never opens a file, and never imports NumPy unless the value or text at hand holds an array.
+Pure: never opens a file, never imports NumPy unless the value or text at hand holds an array, and never pickles or unpickles by itself.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from holdfast.errors import HoldfastError, InvalidData, UnsupportedValue
+from holdfast.model.foreign import is_dataset, library_of
 
 if TYPE_CHECKING:
     import numpy
@@ -52,8 +56,8 @@ _MALFORMED = (TypeError, ValueError, LookupError, AttributeError, OverflowError,
 """What comes of a text that `encode` did not make."""
 
 _ADVICE = (
-    "Use numbers, strings, bytes, None, NumPy arrays, or lists and string-keyed dictionaries of these; "
-    "for anything else pass what it is made from and build it inside the operation."
+    "Use numbers, strings, bytes, None, NumPy arrays, tables, datasets of xarray, or lists and string-keyed dictionaries of these; "
+    "for anything else pass what it is made from and build it inside the operation, or have it made by one that names format='pickle'."
 )
 
 
@@ -77,16 +81,18 @@ class Content(NamedTuple):
         return sha256(self.text).digest()
 
 
-def encode(value: Any, where: str = "the value") -> Content:
+def encode(value: Any, where: str = "the value", *, pickled: Callable[[Any], bytes] | None = None) -> Content:
     """Return the canonical form of `value`.
 
     Parameters
     ----------
     value : object
-        Numbers, strings, bytes, None, NumPy arrays and scalars, or lists, tuples and string-keyed mappings of these.
+        Numbers, strings, bytes, None, NumPy arrays and scalars, tables, datasets, or lists, tuples and string-keyed mappings of these.
         Tuples become lists. Arrays are copied, so that a later change of the original changes nothing.
     where : str
         Name of the value in error messages.
+    pickled : callable, optional
+        Takes what is none of these and returns the bytes that stand for it. Without it, such a thing is refused.
 
     Raises
     ------
@@ -102,10 +108,10 @@ def encode(value: Any, where: str = "the value") -> Content:
     if kind is int:
         return Content(b"%d" % value, {})
     arrays: dict[str, Array] = {}
-    return Content(_write(value, where, arrays, 0).encode("ascii"), arrays)
+    return Content(_write(value, where, arrays, 0, pickled).encode("ascii"), arrays)
 
 
-def decode(text: bytes, find_array: Callable[[str], Array]) -> Any:
+def decode(text: bytes, find_array: Callable[[str], Array], *, unpickled: Callable[[Array], Any] | None = None) -> Any:
     """Return the value whose content is `text`.
 
     Parameters
@@ -114,17 +120,21 @@ def decode(text: bytes, find_array: Callable[[str], Array]) -> Any:
         As made by `encode`.
     find_array : callable
         Takes the hex digest of an array or stack token, returns the array.
+    unpickled : callable, optional
+        Takes the bytes of a pickle and returns its object. Without it, there may be none.
 
     Raises
     ------
     InvalidData
-        It is no text that `encode` has made.
+        It is no text that `encode` has made, or holds a pickle that may not be read here.
     """
 
     def restore(members: dict[str, Any]) -> Any:
         if len(members) == 1:
             key, inner = next(iter(members.items()))
             if key[:1] == "$":
+                if key == "$pickle":
+                    return _restore_pickle(inner, unpickled)
                 return _restore_token(key, inner, find_array)
         return members
 
@@ -140,10 +150,10 @@ def decode(text: bytes, find_array: Callable[[str], Array]) -> Any:
         raise _malformed(text, error) from error
 
 
-def parse_text(text: bytes) -> Any:
-    """Return a text as JSON, tokens as they stand; InvalidData if it is none."""
+def parse_text(text: bytes, note: Callable[[dict[str, Any]], Any] | None = None) -> Any:
+    """Return a text as JSON, tokens as they stand, or as `note` returns for each mapping in it; InvalidData if it is none."""
     try:
-        return json.loads(text.decode("ascii"))
+        return json.loads(text.decode("ascii"), object_hook=note)
     except _MALFORMED as error:
         raise _malformed(text, error) from error
 
@@ -249,7 +259,13 @@ def array_digest(array: Array) -> str:
     return found.hexdigest()
 
 
-def _write(value: Any, where: str, arrays: dict[str, Array], depth: int) -> str:
+def _write(
+    value: Any,
+    where: str,
+    arrays: dict[str, Array],
+    depth: int = 0,
+    pickled: Callable[[Any], bytes] | None = None,
+) -> str:
     kind = type(value)
     if kind is float:
         return repr(value) if math.isfinite(value) else _special_float(value)
@@ -264,17 +280,34 @@ def _write(value: Any, where: str, arrays: dict[str, Array], depth: int) -> str:
     if depth >= MAX_DEPTH:
         raise UnsupportedValue(where, f"nested deeper than {MAX_DEPTH} levels", "Flatten it.")
     if kind in (list, tuple):
-        return "[" + ",".join(_write(item, f"{where}[{i}]", arrays, depth + 1) for i, item in enumerate(value)) + "]"
-    if kind is dict:
-        return write_mapping(
-            {_label(key, where): _write(item, f"{where}[{key!r}]", arrays, depth + 1) for key, item in value.items()}
-        )
+        inner = (_write(item, f"{where}[{i}]", arrays, depth + 1, pickled) for i, item in enumerate(value))
+        return "[" + ",".join(inner) + "]"
+    if kind is dict and (pickled is None or all(type(key) is str for key in value)):
+        members = {_label(key, where): (item, f"{where}[{key!r}]") for key, item in value.items()}
+        return write_mapping({key: _write(*item, arrays, depth + 1, pickled) for key, item in members.items()})
     if kind is complex:
-        return f'{{"$complex":[{_write(value.real, where, arrays, 0)},{_write(value.imag, where, arrays, 0)}]}}'
+        return f'{{"$complex":[{_write(value.real, where, arrays)},{_write(value.imag, where, arrays)}]}}'
     if kind in (bytes, bytearray):
         return _write_bytes(value, arrays)
+    try:
+        return _write_foreign(value, where, arrays, depth)
+    except UnsupportedValue:
+        if pickled is None:
+            raise
+    return f'{{"$pickle":{_keep_bytes(pickled(value), arrays)}}}'
+
+
+def _write_foreign(value: Any, where: str, arrays: dict[str, Array], depth: int) -> str:
+    """Return the text of what is of a class of NumPy, or of a library of tables or datasets."""
+    kind = type(value)
     if kind.__module__ == "numpy":
         return _write_numpy(value, where, arrays, depth)
+    if library_of(kind):
+        return _write_table(value, where, arrays)
+    if is_dataset(kind):
+        from holdfast.model.dataset import take_dataset  # late, as for tables
+
+        return f'{{"$dataset":{_write(take_dataset(value, where), where, arrays, depth + 1)}}}'
     raise UnsupportedValue(where, _describe(value), _ADVICE)
 
 
@@ -295,6 +328,15 @@ def _write_numpy(value: Any, where: str, arrays: dict[str, Array], depth: int) -
     return _keep(canonical_array(numpy.asarray(value)), arrays)
 
 
+def _write_table(value: Any, where: str, arrays: dict[str, Array]) -> str:
+    from holdfast.model.table import dismantle  # late: few values are tables
+
+    description, data = dismantle(value, where)
+    data.flags.writeable = False
+    members = {key: json.dumps(member, sort_keys=True, separators=(",", ":")) for key, member in description.items()}
+    return f'{{"$table":{write_mapping({**members, "data": _keep(data, arrays)})}}}'
+
+
 def _keep(array: Array, arrays: dict[str, Array]) -> str:
     digest = array_digest(array)
     arrays[digest] = array
@@ -304,9 +346,13 @@ def _keep(array: Array, arrays: dict[str, Array]) -> str:
 def _write_bytes(value: bytes, arrays: dict[str, Array]) -> str:
     if len(value) <= BYTES_IN_TEXT:
         return f'{{"$bytes":"{base64.b64encode(value).decode("ascii")}"}}'
+    return f'{{"$bytes":{_keep_bytes(value, arrays)}}}'
+
+
+def _keep_bytes(value: bytes, arrays: dict[str, Array]) -> str:
     import numpy
 
-    return f'{{"$bytes":{_keep(numpy.frombuffer(bytes(value), dtype="u1"), arrays)}}}'
+    return _keep(numpy.frombuffer(bytes(value), dtype="u1"), arrays)
 
 
 def _special_float(value: float) -> str:
@@ -343,6 +389,27 @@ def _restore_token(key: str, inner: Any, find_array: Callable[[str], Array]) -> 
         return complex(*inner)
     if key == "$bytes":
         return base64.b64decode(inner) if isinstance(inner, str) else inner.tobytes()
+    if key in ("$table", "$dataset"):
+        return _restore_foreign(key, inner)
     if key == "$mapping":
         return dict(inner)
     raise ValueError(f"it has an unknown token {key[:40]!r}")
+
+
+def _restore_foreign(key: str, inner: Any) -> Any:
+    if key == "$dataset":
+        from holdfast.model.dataset import make_dataset  # late: few values are datasets
+
+        return make_dataset(inner)
+    from holdfast.model.table import assemble  # late: few values are tables
+
+    return assemble(inner, inner.pop("data"))
+
+
+def _restore_pickle(data: Array, unpickled: Callable[[Array], Any] | None) -> Any:
+    if unpickled is None:
+        raise InvalidData(
+            "The value is kept as a pickle, which could run anything. It is read only for an operation that names "
+            "format='pickle', and where the result of such an operation is asked for."
+        )
+    return unpickled(data)

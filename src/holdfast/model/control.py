@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from holdfast.errors import GraphError
-from holdfast.model.datatype import Boolean, DataNode, Integer64, as_input
+from holdfast.model.argument import as_input
+from holdfast.model.datatype import Boolean, DataNode, Integer64
 from holdfast.model.graph import Graph
 from holdfast.model.node import Node
 from holdfast.model.operation import BUILT_IN

@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from hashlib import file_digest
 from typing import TYPE_CHECKING, Any
 
-from holdfast.errors import InvalidData, UnsupportedValue
+from holdfast.errors import InvalidData
 from holdfast.model.content import Content, array_digest, canonical_array, decode, encode, write_token
-from holdfast.model.element import NUMPY_KINDS, STRINGS_LIMIT, check_elements, kind_of, room_of
+from holdfast.model.element import NUMPY_KINDS, check_elements, kind_of
 from holdfast.model.fingerprint import Fingerprint, data_text, operation_text, uid_of
+from holdfast.model.foreign import is_dataset, library_of
 from holdfast.model.operation import BUILT_IN_DATA
 from holdfast.model.record import check_depth, parse_record
-from holdfast.model.reference import NO_PLACEHOLDERS, Input, Reference
+from holdfast.model.reference import NO_PLACEHOLDERS, Reference
 from holdfast.model.shape import Shape, nested_shape
 
 if TYPE_CHECKING:
@@ -171,6 +172,8 @@ Bytes = _built_in("Bytes")
 Mapping = _built_in("Mapping")
 File = _built_in("File")
 Null = _built_in("Null")
+Table = _built_in("Table")
+Dataset = _built_in("Dataset")
 
 _OTHER_SIZES = {
     "Integer8": "|i1", "Integer16": "<i2", "Integer32": "<i4",
@@ -181,72 +184,12 @@ _OTHER_SIZES = {
 BY_NAME = {
     datatype.scope: datatype
     for datatype in (
-        Integer64, Float64, Complex128, Boolean, String, Bytes, Mapping, File, Null,
+        Integer64, Float64, Complex128, Boolean, String, Bytes, Mapping, File, Null, Table, Dataset,
         *(_built_in(name, dtype) for name, dtype in _OTHER_SIZES.items()),
     )
 }  # fmt: skip
 
 BY_DTYPE = {datatype.dtype: datatype for datatype in BY_NAME.values() if datatype.dtype}
-
-
-def as_input(value: Any, where: str) -> Input:
-    """Return what stands for `value` in the input of an operation.
-
-    Parameters
-    ----------
-    value : object
-        References stay; lists and mappings are walked; everything else becomes a data node.
-    where : str
-        Name of the argument in error messages.
-
-    Raises
-    ------
-    UnsupportedValue, InvalidData
-        Names the place.
-    """
-    kind = type(value)
-    if kind is int:
-        if not -(2**63) <= value < 2**63:
-            raise InvalidData(f"{where} is {value}, which does not fit 64 bits. Pass it as a string, or as parts.")
-        return DataNode(Integer64, int.__repr__(value))
-    if isinstance(value, Reference):
-        return value
-    if kind is list or kind is tuple:
-        return [as_input(item, f"{where}[{index}]") for index, item in enumerate(value)]
-    if kind is dict:
-        return {_label(key, where): as_input(item, f"{where}[{key!r}]") for key, item in value.items()}
-    return constant(value, where)
-
-
-def constant(value: Any, where: str) -> DataNode:
-    """Return the data node for a scalar or an array."""
-    content = encode(value, where)
-    scalar = _SCALARS.get(type(value))
-    if scalar is not None:
-        return DataNode(scalar, content.text.decode("ascii"), (), content.arrays)
-    if not content.arrays:  # a NumPy scalar that has become a plain number or string
-        return constant(json.loads(content.text) if b"$" not in content.text else value.item(), where)
-    ((_, array),) = content.arrays.items()
-    datatype = String if array.dtype.kind == "U" else BY_DTYPE.get(array.dtype.str)
-    if datatype is None:
-        raise UnsupportedValue(
-            where, f"an array of dtype {array.dtype}", "Convert it to a numeric, boolean or string dtype."
-        )
-    return _array_node(datatype, array)
-
-
-def pack(items: list[Any]) -> DataNode | None:
-    """Return one array node for a list of alike plain scalars, each of which an operation would receive as it is; else None."""
-    kinds = set(map(type, items))
-    if len(kinds) != 1 or not kinds <= {int, float, bool, str}:
-        return None
-    if kinds == {int} and not (min(items) >= -(2**63) and max(items) < 2**63):
-        return None
-    if kinds == {str} and (any(item.endswith("\0") for item in items) or room_of(items) > STRINGS_LIMIT):
-        return None
-    import numpy
-
-    return constant(numpy.array(items), "a list")
 
 
 def _refuse_array(digest: str) -> Any:
@@ -299,6 +242,11 @@ def _make(datatype: DataType, data: Any, where: str) -> DataNode:
             raise InvalidData(f"{where} is a {type(data).__name__}, expected bytes.")
         content = encode(bytes(data), where)
         return DataNode(Bytes, content.text.decode("ascii"), (), content.arrays)
+    if datatype is Table or datatype is Dataset:
+        if not (library_of(type(data)) if datatype is Table else is_dataset(type(data))):
+            raise InvalidData(f"{where} is a {type(data).__name__}, expected a {datatype.scope[-1].lower()}.")
+        content = encode(data, where)
+        return DataNode(datatype, content.text.decode("ascii"), (), content.arrays)
     return _typed_array(datatype, data, where)
 
 
@@ -324,12 +272,13 @@ def _typed_array(datatype: DataType, data: Any, where: str) -> DataNode:
         return (
             DataNode(datatype, encode(array.item() if datatype.dtype else given, where).text.decode("ascii"))
             if datatype.dtype in _PLAIN
-            else _array_node(datatype, canonical_array(array))
+            else array_node(datatype, canonical_array(array))
         )
-    return _array_node(datatype, canonical_array(array))
+    return array_node(datatype, canonical_array(array))
 
 
-def _array_node(datatype: DataType, array: Array) -> DataNode:
+def array_node(datatype: DataType, array: Array) -> DataNode:
+    """Return the data node of a canonical array; a large one is named in its record by digest."""
     digest = array_digest(array)
     written_out = array.size <= ELEMENTS_IN_RECORD and (array.size > 0 or array.ndim == 1) and array.ndim > 0
     data = (
@@ -353,10 +302,6 @@ def _file(data: Any) -> DataNode:
         raise InvalidData(f"File({os.fspath(data)!r}) cannot be read: {error.strerror}.") from None
     return DataNode(File, f'{{"$file":["{digest}",{size}]}}', path=path)
 
-
-_SCALARS: dict[type, DataType] = {
-    int: Integer64, float: Float64, complex: Complex128, bool: Boolean, str: String, type(None): Null, bytes: Bytes, bytearray: Bytes,
-}  # fmt: skip
 
 _PLAIN = {"<i8", "<f8", "<c16", "|b1", ""}
 """Of which types a single value stands in the record as it is, and not as an array without axes."""
@@ -384,9 +329,3 @@ def _restore(data: Any, datatype: DataType, find_array: Callable[[str], Array]) 
     if isinstance(data, dict):
         return {label: _restore(item, datatype, find_array) for label, item in data.items()}
     return data
-
-
-def _label(key: object, where: str) -> str:
-    if type(key) is not str or not key:
-        raise UnsupportedValue(f"a key of {where}", repr(key), "Keys of mappings are strings and not empty.")
-    return key

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from holdfast.errors import GraphError
-from holdfast.model.datatype import DataNode, as_input
+from holdfast.model.argument import as_input
+from holdfast.model.datatype import DataNode
 from holdfast.model.fingerprint import Fingerprint, node_text, uid_of
 from holdfast.model.listing import list_graph
 from holdfast.model.node import Node, free_placeholders

@@ -91,7 +91,7 @@ class Node(Reference):
         >>> double(3).replace(x=4) == double(4)
         True
         """
-        from holdfast.model.datatype import as_input
+        from holdfast.model.argument import as_input
 
         unknown = sorted(inputs.keys() - self.inputs.keys())
         if unknown:

@@ -23,6 +23,9 @@ from holdfast.model.shape import OpenShape
 LIST, DICT = "list", "dict"
 """How lists and mappings of inputs are named among the data types."""
 
+ANYTHING = "anything"
+"""Among the names of what a value is: nothing is known of its parts."""
+
 NOTHING: frozenset[str] = frozenset()
 
 REMEMBERED = 64
@@ -166,7 +169,11 @@ def element_type(whole: Type) -> Type:
 
 def ensemble_type(member: Type, width: int | None) -> Type:
     """Return the type of many values that become an array if they are alike and numeric, else a list."""
-    if member is None or len(member) != 1 or not member[0].is_a <= ELEMENTS:
+    if member is None or not all(kind.is_a <= ELEMENTS for kind in member):
+        is_list = member is not None and all(kind.is_a.isdisjoint(ELEMENTS) for kind in member)
+        found = frozenset({LIST, ANYTHING}) if is_list else ELEMENTS | {LIST, ANYTHING}
+        return (Kind("a list" if is_list else "an array or list", found, NOTHING, axes=1),)
+    if len(member) != 1:
         return (Kind("an array or list", ELEMENTS | {LIST}, NOTHING, axes=1),)
     (kind,) = member
     shape = None if kind.shape is None else (width, *kind.shape)

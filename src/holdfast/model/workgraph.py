@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import GraphError, NotFound, UnsupportedValue
-from holdfast.model.datatype import DataNode, File, as_input
+from holdfast.model.argument import as_input
+from holdfast.model.datatype import DataNode, File
 from holdfast.model.document import MAX_DATA_BYTES, VERSION, Operations, read_document, type_of
 from holdfast.model.fingerprint import compact_json, data_text, operation_text, uid_of
 from holdfast.model.graph import Graph

@@ -30,8 +30,11 @@ from holdfast.model.content import (
 from holdfast.model.datatype import DataNode
 from holdfast.model.fingerprint import compact_json
 from holdfast.model.reference import MAPPINGS, Input, Part, Reference, Subscript, references, write_path
+from holdfast.model.token import holds_pickle
 from holdfast.runtime.job import ArraySource, Inline, InMemory, LocalFile, Stack, Stored
-from holdfast.runtime.part import gather_numbers, parse, step_into
+from holdfast.runtime.part import gather_numbers, parse, step_into, whole_word
+from holdfast.runtime.permission import check_pickle
+from holdfast.runtime.pickled import read_pickle
 from holdfast.runtime.recent import Recent
 from holdfast.storage.catalog import Catalog
 from holdfast.storage.database import damage
@@ -209,16 +212,28 @@ class Contents:
             places: Places = {}
             texts = [self.text_of(item, places) for item in block]
             self._compare([text for text in texts if b'"$' in text], places)
-            values += [self._value(text, places) for text in texts]
+            values += [self._value(item, text, places) for item, text in zip(block, texts, strict=True)]
         return values
 
     def value_of(self, item: Input) -> Any:
-        """Return the value of an input whose references are all computed; arrays are read-only."""
-        places: Places = {}
-        return self._value(self.text_of(item, places), places)
+        """Return the value of an input whose references are all computed; arrays are read-only.
 
-    def _value(self, text: bytes, places: Places) -> Any:
-        return decode(text, lambda digest: self.read(self.source(digest, places)))
+        Raises
+        ------
+        GraphError
+            A part of it is a pickle, and the operation that it is from does not name that.
+        """
+        places: Places = {}
+        return self._value(item, self.text_of(item, places), places)
+
+    def _value(self, item: Input, text: bytes, places: Places) -> Any:
+        unpickled = None
+        if holds_pickle(text):
+            for reference in references(item):
+                if holds_pickle(self.text_of(reference, places)):
+                    check_pickle(reference)
+            unpickled = read_pickle
+        return decode(text, lambda digest: self.read(self.source(digest, places)), unpickled=unpickled)
 
     def _compare(self, texts: Iterable[bytes], places: Places) -> None:
         """Have the files that texts name compared with their digests, several at once; each is compared once."""
@@ -271,7 +286,7 @@ class Contents:
             return self._rows(token, places)
         parsed = parse_text(text)
         if not isinstance(parsed, list):
-            raise InvalidData(f"{item!r} has no elements to run over: its value is {text[:60].decode()}.")
+            raise _no_elements(item, parsed, text)
         return [compact_json(element).encode("ascii") for element in parsed]
 
     def width(self, item: Input) -> int:
@@ -284,7 +299,7 @@ class Contents:
             return token[1][0]
         parsed = parse(text)
         if not isinstance(parsed, list):
-            raise InvalidData(f"{item!r} has no elements to run over: its value is {text[:60].decode()}.")
+            raise _no_elements(item, parsed, text)
         return len(parsed)
 
     def gather(self, texts: Sequence[bytes], places: Places) -> bytes:
@@ -382,6 +397,11 @@ class Contents:
         digest = sha256(b"".join(bytes.fromhex(token[2]) for token in tokens)).hexdigest()
         places[digest] = Stack(tuple(sources), tuple(token[2] for token in tokens))
         return write_token(dtype, (len(tokens), *shape), digest, stacked=True).encode("ascii")
+
+
+def _no_elements(item: Input, parsed: Any, text: bytes) -> InvalidData:
+    whole = whole_word(parsed) or text[:60].decode()
+    return InvalidData(f"{item!r} has no elements to run over: its value is {whole}.")
 
 
 def _text_of_data(node: DataNode, places: Places) -> bytes:

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from holdfast.errors import GraphError
+from holdfast.model.argument import as_input
 from holdfast.model.content import write_mapping
 from holdfast.model.control import FORI_LOOP
-from holdfast.model.datatype import Null, as_input
+from holdfast.model.datatype import Null
 from holdfast.model.graph import Graph
 from holdfast.model.node import Node
 from holdfast.model.reference import Input, references, select

@@ -218,7 +218,9 @@ class Dispatcher:
                 checkpoint=operation.checkpoint,
                 in_memory=self._engine.shares_memory,
             )
-            queue.code = replace(code, store_type=store_type, keeps_results=self._keeps_results)
+            queue.code = replace(
+                code, store_type=store_type, keeps_results=self._keeps_results, tables=operation.tables
+            )
         sources: Places = {}
         for pending in pendings:
             sources.update(self._contents.sources(pending.call.arguments, pending.places))

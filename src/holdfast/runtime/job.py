@@ -39,11 +39,13 @@ class Code:
     """Label under which the function takes its checkpoint; empty if it takes none."""
     keeps_results: bool = True
     """Whether the results are wanted; else their digests are told, and nothing is kept."""
+    tables: tuple[tuple[str, str], ...] = ()
+    """Labels of inputs that are tables of one library, with that library."""
 
     def __reduce__(self) -> tuple[type[Code], tuple[Any, ...]]:
         if self.function is not None:
             raise TypeError(f"the function of {self.name} was described for this process only")
-        rest = (None, self.store_type, self.checkpoint, self.keeps_results)
+        rest = (None, self.store_type, self.checkpoint, self.keeps_results, self.tables)
         return Code, (self.name, self.module, self.qualname, self.pickled, self.positional, *rest)
 
 

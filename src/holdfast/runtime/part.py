@@ -13,6 +13,14 @@ from holdfast.model.reference import Subscript, write_path
 PARSED_FROM = 4 * 1024
 """Bytes from which on the parsed form of a text is kept for a while."""
 
+_WHOLES = {
+    "$table": "a table",
+    "$dataset": "a dataset",
+    "$pickle": "a pickled object",
+    "$bytes": "a string of bytes",
+    "$file": "a file",
+}
+
 
 def parse(text: bytes) -> Any:
     """Return a text as JSON, to be looked at only: a long one is parsed once for all the parts that are taken of it in turn."""
@@ -26,6 +34,8 @@ def _parse_long(text: bytes) -> Any:
 
 def gather_numbers(listed: bytes) -> Content:
     """Return a list of numbers as an array, if they are alike and fit; else as it is."""
+    if any(token in listed for token in (b'{"$table":', b'{"$dataset":', b'{"$pickle":')):
+        return Content(listed, {})
     values = decode(listed, lambda digest: None)  # type: ignore[arg-type, return-value]
     kinds = set(map(type, values))
     if len(kinds) != 1 or not kinds <= {int, float, bool, complex}:
@@ -37,8 +47,15 @@ def gather_numbers(listed: bytes) -> Content:
     return encode(numpy.array(values))
 
 
+def whole_word(parsed: Any) -> str:
+    """Return what a parsed value is called that has no parts, though its text is a mapping; else nothing."""
+    return _WHOLES.get(next(iter(parsed)), "") if isinstance(parsed, dict) and len(parsed) == 1 else ""
+
+
 def step_into(parsed: Any, step: Subscript, where: object) -> Any:
     """Return what a subscript leads to; NotFound says what there is instead."""
+    if whole := whole_word(parsed):
+        raise NotFound(f"{where} names the part {write_path((step,))} of {whole}. Take it out in an operation.")
     if isinstance(parsed, dict):
         members = dict(parsed["$mapping"]) if "$mapping" in parsed else parsed
         if step in members:

@@ -7,8 +7,8 @@ from itertools import islice
 from typing import Any
 
 from holdfast.errors import GraphError, OperationFailed, StoreFailure
+from holdfast.model.argument import as_input
 from holdfast.model.binding import alone
-from holdfast.model.datatype import as_input
 from holdfast.model.graph import concrete
 from holdfast.model.node import Node
 from holdfast.model.reference import Input, Part, Reference, references

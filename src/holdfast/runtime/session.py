@@ -183,8 +183,11 @@ class Session(Inquiry):
         def settled(failure: Failure | None) -> None:
             if failure is not None:
                 future.set_exception(operation_error(failure))
-            else:
+                return
+            try:
                 future.set_result(self._contents.value_of(item))
+            except Exception as error:  # a damaged store, a missing library: for whoever waits, not for the loop
+                future.set_exception(error)
 
         self._require_open()
         self._driver.start()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from holdfast.errors import UnsupportedValue
 from holdfast.model.content import Content, decode, encode
 from holdfast.model.reference import holds_references
+from holdfast.model.token import holds_pickle
 from holdfast.runtime.code import load
 from holdfast.runtime.job import (
     ArraySource,
@@ -33,7 +34,9 @@ from holdfast.runtime.job import (
     Report,
     Stack,
 )
+from holdfast.runtime.pickled import read_pickle, write_pickle
 from holdfast.storage.checkpoint import CheckpointFacility, StoredCheckpoint
+from holdfast.storage.selection import PICKLE
 from holdfast.storage.staging import Staged, stage
 from holdfast.storage.store import INLINE_LIMIT, open_array, size_of
 from holdfast.storage.userfile import unchanged_file
@@ -49,6 +52,11 @@ UNFLUSHED = 16
 
 HELD_LIMIT = 64 * 1024 * 1024
 """So many bytes of the results of a job may stay in memory; the others are used from their files once they are durable."""
+
+_PICKLE_ADVICE = (
+    "is given an object that is kept as a pickle, which could run anything when it is read. If you trust whoever writes to the working "
+    "directory, say so: @hf.operation(format='pickle')."
+)
 
 _OURS = ("holdfast.runtime.", "importlib")
 
@@ -103,12 +111,19 @@ class _Running:
         self.refusal = ""
         self.left_unflushed = 0
         self.held = 0
+        allows_pickle = job.code.store_type == PICKLE
+        self.pickled = write_pickle if allows_pickle else None
+        self.unpickled = read_pickle if allows_pickle else None
 
     def make(self, call: Call) -> Outcome:
         """Return the outcome of one call."""
         code = self.job.code
+        if self.unpickled is None and holds_pickle(call.arguments):
+            return Failed(call.key, "GraphError", f"{code.name} {_PICKLE_ADVICE}", "")
         try:
-            arguments = decode(call.arguments, self.find_array)
+            arguments = decode(call.arguments, self.find_array, unpickled=self.unpickled)
+            if code.tables:
+                self._convert_tables(arguments)
             if code.checkpoint:
                 arguments[code.checkpoint] = self._checkpoint(call)
             positional = (
@@ -127,12 +142,19 @@ class _Running:
         if holds_references(value):
             return self._expand(call, value, seconds)
         try:
-            content = encode(value, self.where)
+            content = encode(value, self.where, pickled=self.pickled)
         except UnsupportedValue as error:
             return Failed(call.key, "UnsupportedValue", str(error), "", seconds)
         except Exception as error:
             return _failed(call.key, error, seconds)
         return self._finish(call, content, seconds)
+
+    def _convert_tables(self, arguments: dict[str, Any]) -> None:
+        from holdfast.model.table import convert  # late: few operations declare tables
+
+        for label, library in self.job.code.tables:
+            if label in arguments:
+                arguments[label] = convert(arguments[label], library)
 
     def _expand(self, call: Call, value: Any, seconds: float) -> Expanded | Failed:
         from holdfast.model.workgraph import GENERATED, WorkGraph  # late: few operations return nodes

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from holdfast.errors import NotFound
 from holdfast.model.content import array_digests
+from holdfast.model.token import describe_tables, verbatim
 from holdfast.storage.catalog import Catalog
 from holdfast.storage.database import damage
 from holdfast.storage.format import check_layout
 from holdfast.storage.rows import ArrayRow, CallRow, NodeRow
 from holdfast.storage.store import open_array, read_text, store_path
-from holdfast.storage.summary import Summary, summarise
+from holdfast.storage.summary import Summary, TableSummary, summarise, summarise_table
 from holdfast.storage.target import find_uid
 from holdfast.storage.workdir import WorkDirectory, open_workdir
 
@@ -41,6 +42,7 @@ class Entry:
     text: str
     """The content text, in which arrays are named."""
     arrays: tuple[Summary, ...]
+    tables: tuple[TableSummary, ...] = ()
 
 
 def list_entries(working_directory: str | os.PathLike[str], limit: int) -> list[Entry]:
@@ -93,10 +95,10 @@ def _entry(workdir: WorkDirectory, catalog: Catalog, node: NodeRow, call: CallRo
     rows = catalog.find_arrays([bytes.fromhex(digest) for digest in array_digests(text)])
     size = len(text) + sum(map(_size, rows.values()))
     place = str(store_path(workdir, call.store.hex())) if call.store else "catalog"
-    summaries = tuple(_summarise(workdir, catalog, row) for row in rows.values()) if deep else ()
+    arrays, tables = _summaries(workdir, catalog, text, rows.values()) if deep else ((), ())
     return Entry(
         node.uid.hex(), node.operation, node.record, node.call_key.hex(), call.digest.hex(), call.seconds, place, size,
-        text.decode("ascii"), summaries,
+        text.decode("ascii"), arrays, tables,
     )  # fmt: skip
 
 
@@ -104,13 +106,29 @@ def _size(row: ArrayRow) -> int:
     return check_layout(row.dtype, row.shape).size
 
 
-def _summarise(workdir: WorkDirectory, catalog: Catalog, row: ArrayRow) -> Summary:
-    place = "catalog"
+def _summaries(
+    workdir: WorkDirectory, catalog: Catalog, text: bytes, rows: Iterable[ArrayRow]
+) -> tuple[tuple[Summary, ...], tuple[TableSummary, ...]]:
+    """Return what the arrays and the tables of a text look like."""
+    named = verbatim(text)
+    kinds = [(row, named.get(row.digest.hex(), "")) for row in rows]
+    arrays = tuple(_summarise(workdir, catalog, row, kind) for row, kind in kinds if kind != "table")
+    places = {row.digest.hex(): _place(workdir, row) for row, _ in kinds}
+    described = [(found, places.get(found["data"]["$array"][2], "")) for found in describe_tables(text)]
+    return arrays, tuple(summarise_table(*found) for found in described)
+
+
+def _summarise(workdir: WorkDirectory, catalog: Catalog, row: ArrayRow, named: str) -> Summary:
+    place, digest = _place(workdir, row), row.digest.hex()
+    if named:  # a pickle, of which only the size means something
+        return summarise(named, row.shape, place, digest, ())
+    return summarise(row.dtype, row.shape, place, digest, _pieces(workdir, catalog, row))
+
+
+def _place(workdir: WorkDirectory, row: ArrayRow) -> str:
     if row.store is not None:
-        place = str(store_path(workdir, row.store.hex()) / (row.file or ""))
-    elif row.members:
-        place = f"a stack of {len(row.members) // 32} arrays"
-    return summarise(row.dtype, row.shape, place, row.digest.hex(), _pieces(workdir, catalog, row))
+        return str(store_path(workdir, row.store.hex()) / (row.file or ""))
+    return f"a stack of {len(row.members) // 32} arrays" if row.members else "catalog"
 
 
 def _pieces(workdir: WorkDirectory, catalog: Catalog, row: ArrayRow) -> Iterator[Array]:

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import StoreDamaged
 from holdfast.model.content import Content, array_token
+from holdfast.model.token import verbatim
+from holdfast.plugins import load_format
 from holdfast.storage.confine import remove
 from holdfast.storage.flush import flush_file, flush_folder
 from holdfast.storage.format import TEXT, Format, Layout
@@ -192,15 +194,22 @@ def _write_values(construction: Construction, content: Content, store_type: str)
         return
     layout = Layout(TEXT, (len(content.text),))
     yield _write_value(construction, DATA, content.text, layout, content.digest.hex(), store_type)
+    named = verbatim(content.text)
     for number, (digest, array) in enumerate(sorted(content.arrays.items(), key=lambda item: item[0])):
-        layout = Layout(array.dtype.str, array.shape)
-        yield _write_value(construction, f"array-{number}", array, layout, digest, store_type)
+        layout, form = Layout(array.dtype.str, array.shape), named.get(digest, "")
+        yield _write_value(construction, f"array-{number}", array, layout, digest, store_type, form)
 
 
 def _write_value(
-    construction: Construction, stem: str, value: Array | bytes, layout: Layout, digest: str, store_type: str
+    construction: Construction,
+    stem: str,
+    value: Array | bytes,
+    layout: Layout,
+    digest: str,
+    store_type: str,
+    named: str = "",
 ) -> StoredFile:
-    form: Format[Array | bytes] = choose_format(layout, store_type)
+    form: Format[Array | bytes] = load_format(named) if named else choose_format(layout, store_type)
     stream = construction.create(stem + form.suffix)
     form.write(value, stream)
     return construction.describe(stream, stem, form, layout, digest)

@@ -1,8 +1,8 @@
-"""Sum an array up in a few numbers, piece by piece, so that a large one is never held whole."""
+"""Sum an array up in a few numbers, piece by piece, so that a large one is never held whole; and a table in names and types."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,29 @@ class Summary:
     unusual: int
     """How many values are infinite or no numbers."""
     first: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TableSummary:
+    """What a table looks like."""
+
+    library: str
+    """That it came from."""
+    rows: int
+    columns: tuple[tuple[str, str], ...]
+    """Name and Arrow type of each; of a pandas table those of its index come last."""
+    place: str
+    digest: str
+
+
+def summarise_table(description: Mapping[str, Any], place: str) -> TableSummary:
+    """Return the summary of a table from its description; nothing is read."""
+    columns = tuple((column["name"], _kind(column)) for column in description["columns"])
+    return TableSummary(description["library"], description["rows"], columns, place, description["data"]["$array"][2])
+
+
+def _kind(column: Mapping[str, Any]) -> str:
+    return f"{column['dictionary']['kind']} categories" if "dictionary" in column else str(column["kind"])
 
 
 def summarise(dtype: str, shape: tuple[int, ...], place: str, digest: str, pieces: Iterable[Array]) -> Summary:

@@ -92,7 +92,7 @@ class FormatConformance:
         for dtype in ("<f4", "<f8", "<i4", "<i8"):
             assert self.format.accepts(Layout(dtype, (3, 2)))
 
-    @given(st.text(max_size=50), st.integers(1, 100))
+    @given(st.text(max_size=30), st.integers(1, 20))
     @UNTOUCHED
     def test_a_text_is_read_back_if_the_format_takes_texts(self, text: str, times: int) -> None:
         """Content texts, as the value of everything that is not one array."""
