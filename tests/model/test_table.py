@@ -350,6 +350,17 @@ def test_any_flipped_byte_gives_a_table_or_an_error(data: st.DataObject) -> None
 # libraries
 
 
+def test_tables_of_pyarrow_stand_on_the_very_bytes_and_frames_of_pandas_on_their_own() -> None:
+    description, data = dismantle(pa.table({"x": [1.5, 2.5]}), "x")
+    start = data.ctypes.data
+    assert start < assemble(description, data)["x"].chunk(0).buffers()[1].address < start + data.nbytes
+    description, data = dismantle(pd.DataFrame({"x": [1.5, 2.5]}), "x")
+    data.flags.writeable = False
+    frame = assemble(description, data)
+    frame.loc[0, "x"] = 7.0
+    assert assemble(description, data).loc[0, "x"] == 1.5
+
+
 def test_a_table_is_given_as_another_library_has_it() -> None:
     frame = pd.DataFrame({"a": [1, 2]}, index=pd.Index(["x", "y"], name="k"))
     assert back(frame, "polars").equals(pl.DataFrame({"a": [1, 2], "k": ["x", "y"]}))

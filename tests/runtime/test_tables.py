@@ -17,8 +17,12 @@ import xarray as xr
 
 import holdfast as hf
 from holdfast.errors import GraphError, InvalidData, NotFound, OperationFailed
+from holdfast.model.content import encode
 from holdfast.model.datatype import Dataset, Table
+from holdfast.storage.datastore import get_datastore
+from holdfast.storage.ownership import Ownership, current_owner
 from holdfast.storage.verify import verify
+from holdfast.storage.workdir import open_workdir
 
 LARGE = 30_000
 ENGINES = ["in_process", "threads", "processes"]
@@ -197,6 +201,51 @@ def test_annotations_are_checked_when_the_graph_is_built() -> None:
     with pytest.raises(GraphError, match=r"as xarray\.Dataset"):
         warm(of_pandas(3))
     assert hf.map(mean, table=hf.map(of_pandas, rows=[1, 2])).uid
+
+
+def test_placeholders_take_the_classes_of_tables_and_datasets(tmp_path: Path) -> None:
+    graph = hf.trace(
+        lambda table, found: [mean(table), warm(found)],
+        table=hf.Placeholder("table", pl.DataFrame),
+        found=hf.Placeholder("found", xr.Dataset),
+    )
+    bound = graph.bind(table=pd.DataFrame({"x": [1.0, 2.0]}), found=field.function(2))
+    with hf.Session(tmp_path / "work") as session:
+        assert session.result(bound)[0] == 1.5
+    with pytest.raises(GraphError):
+        graph.bind(table=3)
+
+
+@hf.operation(name="tables.interrupted", version="1")
+def interrupted(steps: int, checkpoint: hf.Checkpoint) -> pd.DataFrame:
+    state = checkpoint.load() or {"done": 0, "frame": pd.DataFrame({"x": pd.Series([], dtype="f8")})}
+    for step in range(state["done"], steps):
+        state = {"done": step + 1, "frame": pd.concat([state["frame"], pd.DataFrame({"x": [float(step)]})])}
+        if step == 1 and not checkpoint.load():
+            checkpoint.write(state)
+            checkpoint.flush()
+            raise RuntimeError("stop")
+    return state["frame"].reset_index(drop=True)
+
+
+def test_a_checkpoint_holds_tables(tmp_path: Path) -> None:
+    with hf.Session(tmp_path / "work") as session, pytest.raises(OperationFailed, match="stop"):
+        session.result(interrupted(4))
+    with hf.Session(tmp_path / "work") as session:
+        assert [*session.result(interrupted(4))["x"]] == [0.0, 1.0, 2.0, 3.0]
+
+
+def test_a_data_store_holds_tables(tmp_path: Path) -> None:
+    workdir, uid = open_workdir(tmp_path / "work"), "ef" * 32
+    ownership = Ownership.acquire(workdir, current_owner("test"))
+    try:
+        with get_datastore(workdir, uid, ownership=ownership) as store:
+            handle = store.open("w")
+            handle.write(encode({"frame": of_polars.function(5)}))
+            handle.commit()
+    finally:
+        ownership.release()
+    assert get_datastore(workdir, uid).open("r").read()["frame"].equals(of_polars.function(5))
 
 
 def test_a_table_has_no_parts_and_no_elements_and_says_so(tmp_path: Path) -> None:

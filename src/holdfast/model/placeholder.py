@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import GraphError
 from holdfast.model.fingerprint import compact_json, data_text, operation_text, uid_of
+from holdfast.model.foreign import is_dataset, library_of
 from holdfast.model.operation import BUILT_IN, BUILT_IN_DATA
 from holdfast.model.reference import Reference
 from holdfast.model.shape import OpenShape, check_open_shape
@@ -86,7 +87,7 @@ class Placeholder(Reference):
 
 
 def _scope(datatype: Any) -> tuple[str, ...] | None:
-    """Return the name of a data type that is given as itself, by name, or as a type of Python or NumPy."""
+    """Return the name of a data type that is given as itself, by name, or as a type of Python, NumPy, or a library of tables."""
     if datatype is None:
         return None
     scope = getattr(datatype, "scope", datatype)
@@ -94,6 +95,7 @@ def _scope(datatype: Any) -> tuple[str, ...] | None:
         return tuple(scope)
     if isinstance(datatype, type):
         named = _PYTHON.get(datatype) or (_NUMPY.get(datatype.__name__) if datatype.__module__ == "numpy" else None)
+        named = named or ("Table" if library_of(datatype) else "Dataset" if is_dataset(datatype) else None)
         if named is not None:
             return BUILT_IN_DATA, named
     raise GraphError(f"{datatype!r} is no data type. Use hf.Float64 and the like, float, or numpy.float64.")

@@ -140,7 +140,7 @@ class Session(Inquiry):
         Returns
         -------
         Any
-            Numbers, strings, bytes, None, read-only arrays, or lists and dictionaries of these.
+            Numbers, strings, bytes, None, read-only arrays, tables, datasets, or lists and dictionaries of these.
 
         Raises
         ------
