@@ -219,7 +219,7 @@ def test_the_bytes_are_written_down() -> None:
 
 GOLDEN = {
     "pandas": "985cc428220d9dabdb1751fa778b9d5319f0fc4908ba8099feb005af7fb06e45",
-    "polars": "30a7dabafa07efcd40689c638c6624919264dc1fc30d5ad7dbd3b79e9651131c",
+    "polars": "f642cd44efb4aa629ed673f8952ab9a1b5bb3c31ad6d0c0edf092ec67b888670",
     "pyarrow": "482a6d0fa406dc9b3fd127fba1f865d2a31e6e3ed01572a96c6715d6772cd66e",
 }
 

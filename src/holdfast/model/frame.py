@@ -226,7 +226,8 @@ def _take_polars_series(series: Any, where: str) -> tuple[Any, str]:
         if dtype == polars.Categorical:
             return whole(whole(series.cast(polars.String).to_arrow()).dictionary_encode()), "categorical"
         if dtype == polars.Enum:
-            index, values = whole(series.to_physical().to_arrow()), whole(dtype.categories.to_arrow())
+            physical = series.to_physical().cast(polars.UInt32)  # its own width is a matter of the version
+            index, values = whole(physical.to_arrow()), whole(dtype.categories.to_arrow())
             return pyarrow.DictionaryArray.from_arrays(index, values, ordered=True), "enum"
         if dtype != polars.Object:
             return whole(series.to_arrow()), ""

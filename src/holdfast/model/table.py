@@ -1,8 +1,8 @@
 """Give a table of pandas, pyarrow or polars one form: a description in JSON, and the bytes of one Arrow file.
 
 Equal tables of one library have equal descriptions and bytes, under every version of every library. The library counts, as a function sees
-it; so do names, types, order of rows and columns, and the index of pandas. A table is recognised by the name of its class, so that no
-library is imported for what is none. Of a description or bytes from outside nothing is believed, and nothing is run. Pure.
+it; so do names, types, order of rows and columns, and the index of pandas. Of a description or bytes from outside nothing is believed, and
+nothing is run. Pure; imports a library of tables to make one of its tables.
 """
 
 from __future__ import annotations
@@ -49,8 +49,6 @@ def dismantle(table: Any, where: str) -> tuple[dict[str, Any], Bytes]:
     MissingExtra
         pyarrow is not installed.
     """
-    import numpy
-
     library = library_of(type(table))
     _require("pyarrow", library)
     takers = {"pandas": take_pandas, "polars": take_polars, "pyarrow": _take_pyarrow}
@@ -62,12 +60,7 @@ def dismantle(table: Any, where: str) -> tuple[dict[str, Any], Bytes]:
             where, "a table of rows without columns", "Give it a column, or pass the number of rows."
         )
     columns, buffers = _split_all(parts, where)
-    data, place = numpy.zeros(size_of(file := _envelope(columns, parts)), "u1"), 0
-    remaining = iter(buffers)
-    for part in file:
-        piece = numpy.frombuffer(part, "u1") if isinstance(part, bytes) else next(remaining)
-        data[place : place + piece.nbytes] = piece
-        place += piece.nbytes
+    data = _fill(_envelope(columns, parts), iter(buffers))
     described = [
         {**describe(column), **({"word": word} if word else {})}
         for column, word in zip(columns, parts.words, strict=True)
@@ -152,6 +145,18 @@ def _split_all(parts: Parts, where: str) -> tuple[list[Column], list[Bytes]]:
     return columns, [buffer for buffer in (*shared, *own) if buffer.nbytes]
 
 
+def _fill(file: list[bytes | int], buffers: Iterator[Bytes]) -> Bytes:
+    """Return the bytes of a file."""
+    import numpy
+
+    data, place = numpy.zeros(size_of(file), "u1"), 0
+    for part in file:
+        piece = numpy.frombuffer(part, "u1") if isinstance(part, bytes) else next(buffers)
+        data[place : place + piece.nbytes] = piece
+        place += piece.nbytes
+    return data
+
+
 def _envelope(columns: list[Column], parts: Parts) -> list[bytes | int]:
     return envelope(columns, dict(parts.facts.get("metadata", ())), rows=parts.rows)
 
@@ -230,7 +235,6 @@ def _plain_names(parts: Parts) -> list[str]:
 
 
 def _take_pyarrow(table: Any, where: str) -> Parts:
-
     try:
         metadata = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
     except UnicodeDecodeError:
