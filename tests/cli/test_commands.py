@@ -155,7 +155,7 @@ def wait_until_running(work: Path) -> None:
     end = time.monotonic() + 30
     while time.monotonic() < end:
         status = holdfast("status", "--work", work, "--json")
-        if status.returncode == 0 and (json.loads(status.stdout)["session"] or {}).get("alive"):
+        if status.returncode == 0 and (json.loads(status.stdout)["sessions"] or [{}])[0].get("alive"):
             time.sleep(0.7)
             return
     raise AssertionError("it never began")
@@ -169,7 +169,8 @@ def test_status_runs_beside_a_live_session(script: Path, tmp_path: Path) -> None
     try:
         wait_until_running(tmp_path / "work")
         assert "works here now" in holdfast("status", "--work", tmp_path / "work").stdout
-        refused = holdfast("run", f"{script}:final", "--work", tmp_path / "work")
+        assert holdfast("run", f"{script}:final", "--work", tmp_path / "work").stdout == "9.0\n"
+        refused = holdfast("verify", "--repair", "--work", tmp_path / "work")
         assert refused.returncode == 1
         assert str(process.pid) in refused.stderr
         assert "since" in refused.stderr
@@ -197,7 +198,7 @@ def test_unlock_frees_a_directory_of_a_dead_owner_elsewhere(script: Path, tmp_pa
     assert f"holdfast unlock --work {work}" in refused.stderr
     assert "is free. It was held by session far of process 7 on elsewhere" in holdfast("unlock", "--work", work).stdout
     assert holdfast("run", f"{script}:final", "--work", work).returncode == 0
-    assert json.loads(holdfast("unlock", "--work", work, "--json").stdout)["owner"] is None
+    assert json.loads(holdfast("unlock", "--work", work, "--json").stdout)["owners"] == []
 
 
 def test_what_the_file_system_refuses_is_told_in_one_sentence(script: Path, tmp_path: Path) -> None:

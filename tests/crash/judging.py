@@ -116,6 +116,6 @@ def verify(work: Path, *, may_lose: bool = False) -> Iterator[str]:
 
 def _left_behind(work: Path) -> Iterator[str]:
     left = [path for path in work.rglob("*") if path.parent.name == "tmp" or path.suffix in (".state", ".writer")]
-    left += work.glob("owner.json")
+    left += [*work.glob("owner.json"), *work.glob("sessions/*")]
     if left:
         yield f"left behind: {[str(path.relative_to(work)) for path in left][:5]}"

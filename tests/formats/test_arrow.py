@@ -17,7 +17,8 @@ from holdfast.errors import InvalidData
 from holdfast.formats.arrow import ArrowFormat
 from holdfast.storage.datastore import get_datastore
 from holdfast.storage.format import Layout
-from holdfast.storage.ownership import Ownership, current_owner
+from holdfast.storage.owner import current_owner
+from holdfast.storage.ownership import Ownership
 from holdfast.storage.workdir import open_workdir
 
 FORMAT = ArrowFormat()

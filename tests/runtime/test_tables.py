@@ -20,7 +20,8 @@ from holdfast.errors import GraphError, InvalidData, NotFound, OperationFailed
 from holdfast.model.content import encode
 from holdfast.model.datatype import Dataset, Table
 from holdfast.storage.datastore import get_datastore
-from holdfast.storage.ownership import Ownership, current_owner
+from holdfast.storage.owner import current_owner
+from holdfast.storage.ownership import Ownership
 from holdfast.storage.verify import verify
 from holdfast.storage.workdir import open_workdir
 

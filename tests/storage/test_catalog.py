@@ -13,7 +13,14 @@ from pathlib import Path
 import numpy
 import pytest
 
-from holdfast.errors import InvalidData, SessionClosed, StoreDamaged, StoreFailure, WorkingDirectoryError
+from holdfast.errors import (
+    InvalidData,
+    OwnershipError,
+    SessionClosed,
+    StoreDamaged,
+    StoreFailure,
+    WorkingDirectoryError,
+)
 from holdfast.model.content import array_digest
 from holdfast.storage import database
 from holdfast.storage.catalog import Catalog
@@ -23,6 +30,7 @@ from holdfast.storage.rows import (
     ArrayRow,
     CallRow,
     Conflict,
+    EndedRow,
     ExpansionRow,
     FailureRow,
     ImplementationRow,
@@ -284,7 +292,7 @@ def test_a_directory_that_may_not_be_written_can_be_read(tmp_path: Path) -> None
             [sys.executable, "-c", READ_AS_NOBODY, place], capture_output=True, text=True, check=False
         )
         assert done.stdout == "2\n", done.stderr
-        assert sorted(os.listdir(place)) == ["catalog.db", "tmp"]
+        assert sorted(os.listdir(place)) == ["catalog.db", "commit.lock", "tmp"]
 
 
 def test_reading_where_nothing_was_run_says_so(workdir: WorkDirectory) -> None:
@@ -416,6 +424,58 @@ def test_a_catalog_of_an_earlier_version_is_brought_up_to_date(workdir: WorkDire
         assert catalog.find_acceptances() == [accepted()]
 
 
+# sessions
+
+
+def test_a_number_of_a_session_never_comes_back(catalog: Catalog) -> None:
+    first = catalog.enter("first", lambda session: False)
+    second = catalog.enter("second", lambda session: False)
+    catalog.write([EndedRow("second")], "second")
+    third = catalog.enter("third", lambda session: session == "first")
+    assert first < second < third
+    catalog.confirm("third")
+    for gone in ("first", "second", "never"):
+        with pytest.raises(OwnershipError, match=f"taken from session {gone}"):
+            catalog.confirm(gone)
+
+
+def test_who_was_followed_writes_nothing(catalog: Catalog) -> None:
+    catalog.enter("late", lambda session: False)
+    catalog.write([call(1)], "late")
+    catalog.enter("next", lambda session: True)
+    with pytest.raises(OwnershipError):
+        catalog.write([call(2)], "late")
+    assert set(catalog.find_calls([digest(1), digest(2)])) == {digest(1)}
+
+
+WRITE_MANY = """
+import hashlib, sys
+from holdfast.storage.catalog import Catalog
+from holdfast.storage.rows import CallRow, NodeRow
+from holdfast.storage.workdir import open_workdir
+name = sys.argv[2]
+with Catalog.open(open_workdir(sys.argv[1])) as catalog:
+    catalog.enter(name, lambda session: False)
+    for number in range(60):
+        keys = [hashlib.sha256(f"{number} {part}".encode()).digest() for part in range(20)]
+        keys += [hashlib.sha256(f"{name} {number} {part}".encode()).digest() for part in range(5)]
+        rows = [CallRow(key, hashlib.sha256(b"1").digest(), b"1") for key in keys]
+        rows += [NodeRow(key, key, f"op{number % 7}{name if part % 2 else ''}", "{}", name) for part, key in enumerate(keys)]
+        catalog.write(rows, name)
+"""
+
+
+def test_writers_beside_each_other_lose_nothing_and_count_right(workdir: WorkDirectory) -> None:
+    command = [sys.executable, "-c", WRITE_MANY, str(workdir.path)]
+    writers = [subprocess.Popen([*command, name]) for name in ("a", "b", "c")]
+    assert [writer.wait(120) for writer in writers] == [0, 0, 0]
+    with Catalog.open(workdir) as catalog:
+        assert catalog.totals() == Totals(60 * 20 + 3 * 60 * 5, 60 * 20 + 3 * 60 * 5, 0)
+        assert catalog.check_integrity() == []
+        rows = [row for row in catalog.walk(NodeRow) if not isinstance(row, StoreDamaged)]
+        assert len(rows) == 60 * 20 + 3 * 60 * 5
+
+
 # damage
 
 
@@ -429,7 +489,7 @@ def test_a_newer_catalog_is_refused_before_anything_is_written(workdir: WorkDire
         with pytest.raises(WorkingDirectoryError, match="newer holdfast"):
             Catalog.open(workdir, read_only=read_only)
     assert workdir.catalog_path.read_bytes() == before
-    assert sorted(os.listdir(workdir.path)) == ["catalog.db", "holdfast.json", "nodes", "tmp"]
+    assert sorted(os.listdir(workdir.path)) == ["catalog.db", "commit.lock", "holdfast.json", "nodes", "tmp"]
 
 
 @pytest.mark.parametrize("damage", [b"not a database at all" * 10, b"SQLite format 3\0" + b"\xff" * 4080])

@@ -23,7 +23,8 @@ from holdfast.model.content import encode
 from holdfast.storage.catalog import Catalog
 from holdfast.storage.collect import Choice, collect
 from holdfast.storage.datastore import get_datastore
-from holdfast.storage.ownership import Ownership, current_owner
+from holdfast.storage.owner import current_owner
+from holdfast.storage.ownership import Ownership
 from holdfast.storage.rows import ArrayRow, CallRow, ExpansionRow, FailureRow, NodeRow, ReferentRow, RoundRow
 from holdfast.storage.verify import verify
 from holdfast.storage.workdir import open_workdir

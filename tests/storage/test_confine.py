@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -59,3 +61,30 @@ def test_a_link_in_the_place_of_a_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "a")
     with pytest.raises(FileExistsError):
         make_folder(tmp_path / "link")
+
+
+SWEEP = """
+import sys
+from pathlib import Path
+from holdfast.storage.confine import remove
+sys.stdin.readline()
+for place in sorted(Path(sys.argv[1]).iterdir()):
+    try:
+        remove(place)
+    except FileNotFoundError:
+        pass
+"""
+
+
+def test_several_may_remove_the_same_at_once(tmp_path: Path, start: Callable[..., subprocess.Popen[str]]) -> None:
+    for number in range(30):
+        inner = tmp_path / "swept" / str(number) / "deep"
+        inner.mkdir(parents=True)
+        for name in range(20):
+            (inner / str(name)).touch()
+    sweepers = [start(SWEEP, tmp_path / "swept") for _ in range(3)]
+    for sweeper in sweepers:
+        assert sweeper.stdin is not None
+        print(file=sweeper.stdin, flush=True)
+    assert [sweeper.wait(60) for sweeper in sweepers] == [0, 0, 0]
+    assert list((tmp_path / "swept").iterdir()) == []

@@ -14,7 +14,8 @@ import pytest
 from holdfast.errors import StoreDamaged
 from holdfast.model.content import decode
 from holdfast.storage.catalog import Catalog
-from holdfast.storage.ownership import Ownership, current_owner
+from holdfast.storage.owner import current_owner
+from holdfast.storage.ownership import Ownership
 from holdfast.storage.staging import sweep_tmp
 from holdfast.storage.store import open_array, read_text, store_path, verify_store
 from holdfast.storage.workdir import open_workdir
@@ -24,7 +25,8 @@ import hashlib, os, sys
 import numpy as np
 from holdfast.model.content import encode
 from holdfast.storage.commit import GroupCommit
-from holdfast.storage.ownership import Ownership, current_owner
+from holdfast.storage.owner import current_owner
+from holdfast.storage.ownership import Ownership
 from holdfast.storage.rows import CallRow
 from holdfast.storage.staging import stage, sweep_tmp
 from holdfast.storage.workdir import open_workdir

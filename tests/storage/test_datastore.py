@@ -11,7 +11,8 @@ import pytest
 from holdfast.errors import InvalidData, NotFound, OwnershipError, StoreDamaged, UnsupportedValue
 from holdfast.model.content import encode
 from holdfast.storage.datastore import DataStore, get_datastore, lock_store
-from holdfast.storage.ownership import Ownership, current_owner
+from holdfast.storage.owner import current_owner
+from holdfast.storage.ownership import Ownership
 from holdfast.storage.store import read_store, store_path
 from holdfast.storage.workdir import WorkDirectory, open_workdir
 
@@ -165,10 +166,25 @@ def test_ownership_is_confirmed_and_not_believed(tmp_path: Path, workdir: WorkDi
     elsewhere.release()
     owned = lock_store(store, ownership)
     ownership.release()
-    with pytest.raises(OwnershipError, match="held by nobody"):
+    with pytest.raises(OwnershipError, match="was released"):
         owned.open("w")
-    successor = Ownership.acquire(workdir, current_owner("successor"))
-    with pytest.raises(OwnershipError, match="session successor of process") as refused:
-        owned.open("w")
+
+
+def test_a_late_owner_publishes_nothing(workdir: WorkDirectory, ownership: Ownership) -> None:
+    handle = get_datastore(workdir, UID, ownership=ownership).open("w")
+    handle.write(encode([1.0]))
+    workdir.owner_path.write_text(workdir.owner_path.read_text().replace('"test"', '"successor"'))
+    with pytest.raises(OwnershipError, match="taken from session test by session successor of process") as refused:
+        handle.commit()
     assert refused.value.process == os.getpid()
-    successor.release()
+    assert not get_datastore(workdir, UID).exists
+
+
+def test_a_session_beside_others_may_own_a_store(workdir: WorkDirectory) -> None:
+    beside = Ownership.acquire(workdir, current_owner("beside"), exclusive=False)
+    with get_datastore(workdir, UID, ownership=beside) as store:
+        handle = store.open("w")
+        handle.write(encode([1.0]))
+        handle.commit()
+    assert get_datastore(workdir, UID).open("r").read() == [1.0]
+    beside.release()

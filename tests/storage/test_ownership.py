@@ -14,23 +14,17 @@ from pathlib import Path
 import pytest
 
 from holdfast.errors import OwnershipError
-from holdfast.storage.ownership import (
-    Owner,
-    Ownership,
-    current_owner,
-    is_alive,
-    is_tag_alive,
-    owner_tag,
-    read_owner,
-    unlock,
-)
+from holdfast.storage import ownership
+from holdfast.storage.owner import Owner, current_owner, is_alive, is_tag_alive, owner_tag, read_owner
+from holdfast.storage.ownership import Ownership, unlock
 from holdfast.storage.workdir import WorkDirectory, open_workdir
 
 Start = Callable[..., "subprocess.Popen[str]"]
 
 HOLD = """
 import sys
-from holdfast.storage.ownership import Ownership, current_owner
+from holdfast.storage.owner import current_owner
+from holdfast.storage.ownership import Ownership
 from holdfast.storage.workdir import open_workdir
 held = Ownership.acquire(open_workdir(sys.argv[1]), current_owner("other"))
 print("held", flush=True)
@@ -201,10 +195,10 @@ def test_an_owner_on_another_machine_is_respected_though_its_lock_can_be_had(wor
 def test_an_owner_on_another_machine_gives_way_to_unlock(workdir: WorkDirectory) -> None:
     far = replace(current_owner("far"), host="elsewhere", boot="other")
     write_owner(workdir, far)
-    assert unlock(workdir) == far
+    assert unlock(workdir) == [far]
     assert not workdir.owner_path.exists()
     own(workdir).release()
-    assert unlock(workdir) is None
+    assert unlock(workdir) == []
 
 
 def test_unlock_robs_nobody_who_lives_here(workdir: WorkDirectory, start: Start) -> None:
@@ -292,4 +286,138 @@ def test_a_forked_child_does_not_own_what_its_parent_owns(workdir: WorkDirectory
             os._exit(0 if "same process" not in str(error) else 2)
         os._exit(1)
     assert os.waitpid(child, 0)[1] == 0
+    held.release()
+
+
+# beside each other
+
+BESIDE = HOLD.replace('current_owner("other"))', "current_owner(sys.argv[2]), exclusive=False)")
+
+
+def enter(workdir: WorkDirectory, session: str = "mine") -> Ownership:
+    return Ownership.acquire(workdir, current_owner(session), exclusive=False)
+
+
+def beside(start: Start, workdir: WorkDirectory, session: str) -> subprocess.Popen[str]:
+    program = start(BESIDE, workdir.path, session)
+    assert program.stdout is not None
+    assert program.stdout.readline() == "held\n"
+    return program
+
+
+def names(workdir: WorkDirectory) -> list[str]:
+    return sorted(os.listdir(workdir.sessions))
+
+
+def test_sessions_work_beside_each_other_and_know_who_is_there(workdir: WorkDirectory, start: Start) -> None:
+    others = {name: beside(start, workdir, name) for name in ("first", "second")}
+    held = enter(workdir)
+    assert {owner.session: owner.process for owner in held.others()} == {
+        name: program.pid for name, program in others.items()
+    }
+    assert not held.is_dead("first")
+    held.release()
+    assert names(workdir) == ["first.json", "second.json"]
+
+
+def test_one_that_was_killed_is_dead_at_once_and_one_that_is_stopped_is_not(
+    workdir: WorkDirectory, start: Start
+) -> None:
+    killed, stopped = beside(start, workdir, "killed"), beside(start, workdir, "stopped")
+    held = enter(workdir)
+    os.kill(stopped.pid, signal.SIGSTOP)
+    killed.kill()
+    killed.wait()
+    assert held.is_dead("killed")
+    assert not held.is_dead("stopped")
+    assert [owner.session for owner in held.others()] == ["stopped"]
+    assert held.is_dead("one that never was")
+    assert not held.is_dead("mine")
+    held.release()
+
+
+@pytest.mark.parametrize("change", [{"process": 2**22 + 1}, {"started": "1"}, {"boot": "before"}])
+def test_a_session_of_a_process_that_is_gone_is_dead_whoever_has_its_number_now(
+    workdir: WorkDirectory, change: dict[str, object]
+) -> None:
+    workdir.sessions.mkdir()
+    owner = replace(current_owner("gone"), **change)  # type: ignore[arg-type]
+    (workdir.sessions / "gone.json").write_text(json.dumps(asdict(owner)))
+    held = enter(workdir)
+    assert held.is_dead("gone")
+    assert names(workdir) == ["mine.json"]
+    held.release()
+
+
+def test_what_lives_keeps_what_it_has_in_the_folder_and_the_last_takes_everything(
+    workdir: WorkDirectory, start: Start
+) -> None:
+    living, dead = beside(start, workdir, "living"), beside(start, workdir, "dead")
+    for name in ("claims.db", "claims.lock"):
+        (workdir.sessions / name).touch()
+    dead.kill()
+    dead.wait()
+    enter(workdir).release()
+    assert names(workdir) == ["claims.db", "claims.lock", "living.json"]
+    living.kill()
+    living.wait()
+    enter(workdir).release()
+    assert names(workdir) == []
+
+
+def test_nobody_has_alone_what_a_session_works_in(workdir: WorkDirectory, start: Start) -> None:
+    other = beside(start, workdir, "other")
+    with pytest.raises(OwnershipError, match=f"held by session other of process {other.pid}"):
+        own(workdir)
+    with pytest.raises(OwnershipError, match=f"of process {other.pid} "):
+        unlock(workdir)
+    other.kill()
+    own(workdir).release()
+
+
+def test_a_session_waits_at_the_door_while_somebody_has_the_directory_alone(
+    workdir: WorkDirectory, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder = hold(start, workdir)
+    monkeypatch.setattr(ownership, "DOOR_SECONDS", 0.3)
+    with pytest.raises(OwnershipError, match=f"held by session other of process {holder.pid}"):
+        enter(workdir)
+    monkeypatch.setattr(ownership, "DOOR_SECONDS", 30.0)
+    entered: list[Ownership] = []
+    newcomer = threading.Thread(target=lambda: entered.append(enter(workdir)))
+    newcomer.start()
+    assert holder.stdin is not None
+    holder.stdin.write("\n")
+    holder.stdin.flush()
+    newcomer.join(30)
+    entered[0].release()
+
+
+def test_a_session_on_another_machine_keeps_everybody_out_until_it_is_unlocked(workdir: WorkDirectory) -> None:
+    workdir.sessions.mkdir()
+    far = replace(current_owner("far"), host="elsewhere", boot="other")
+    (workdir.sessions / "far.json").write_text(json.dumps(asdict(far)))
+    for attempt in (enter, own):
+        with pytest.raises(OwnershipError, match=rf"on elsewhere.*holdfast unlock --work {workdir.path}"):
+            attempt(workdir)
+    assert unlock(workdir) == [far]
+    enter(workdir).release()
+
+
+def test_where_locks_lock_nothing_a_living_session_is_respected(workdir: WorkDirectory, start: Start) -> None:
+    beside(start, workdir, "other")
+    workdir.lock_path.unlink()
+    with pytest.raises(OwnershipError, match="end cannot be proven"):
+        enter(workdir)
+
+
+def test_a_forked_child_leaves_its_parent_in(workdir: WorkDirectory) -> None:
+    held = enter(workdir)
+    child = os.fork()
+    if child == 0:
+        held.release()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert names(workdir) == ["mine.json"]
+    held.confirm()
     held.release()

@@ -37,12 +37,13 @@ ORDER = {
     "document workgraph lifecycle comparison explanation plan",
     "authoring": "annotation naming source reading distribution imported constant member reach extent implementation recorded decorate "
     "axes resolve trace flow loop",
-    "storage": "flush parallel workdir ownership confine format selection metadata stamp store staging generation checkpoint publish "
-    "datastore database rows seal catalog reserve commit inventory target summary entry log verify repair marks clearing "
-    "needs collect userfile",
+    "storage": "flush parallel workdir owner confine lockfile ownership format selection metadata stamp store staging generation "
+    "checkpoint publish datastore turnstile statement database doorbell claims rows seal catalog reserve commit inventory target "
+    "summary entry log verify repair marks clearing needs collect userfile",
     "runtime": "events audience job engine code pickled worker permission recent part contents task acceptance commitment happening "
-    "ledger dispatch nodecall follow repeated rounds gathering members ensemble reduction iteration counted branch "
-    "expansion generated launch lookup settlement scheduler standing driver nearest difference accept explain request plan "
+    "ledger sharing elsewhere dispatch follow nodecall repeated rounds gathering members ensemble reduction iteration counted "
+    "branch expansion generated known launch lookup settlement scheduler standing driver presence nearest difference accept "
+    "explain request plan "
     "finished check inquiry session builder context",
 }
 
@@ -151,3 +152,27 @@ def test_writing_a_graph_imports_neither_numpy_nor_the_database() -> None:
     code = "import sys, holdfast as hf; hf.operation(len, name='a.b', version='1')(1); print({'numpy', 'sqlite3'} & set(sys.modules))"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ended.stdout == "set()\n"
+
+
+def test_the_wall_clock_is_read_for_people_and_for_ages_and_decides_nothing() -> None:
+    allowed = {
+        "storage.workdir": {"gmtime", "strftime"},
+        "storage.seal": {"time"},
+        "storage.collect": {"time"},
+        "cli.collect": {"time"},
+    }
+    clocks = {"time", "time_ns", "gmtime", "localtime", "strftime", "ctime"}
+    for path in FILES:
+        tree = ast.parse(path.read_text())
+        attributes = [node for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+        read = {
+            node.attr for node in attributes if isinstance(node.value, ast.Name) and node.value.id == "time"
+        } & clocks
+        imported = {
+            alias.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and node.module == "time"
+            for alias in node.names
+        }
+        assert read | (imported & clocks) <= allowed.get(place(path), set()), f"{path} reads the wall clock"
+        assert "datetime" not in imports(path), f"{path} reads the wall clock"

@@ -32,7 +32,7 @@ def _as_json(inventory: Inventory) -> dict[str, Any]:
         "nodes": inventory.nodes,
         "calls": inventory.calls,
         "failed": inventory.failed,
-        "session": inventory.session,
+        "sessions": list(inventory.sessions),
         "failures": [
             {"operation": row.operation, "node": row.member, "kind": row.kind, "reason": row.reason, "at": row.at}
             for row in inventory.failures
@@ -46,8 +46,7 @@ def _lines(inventory: Inventory) -> list[str]:
         f"  done    {inventory.nodes} nodes, {inventory.calls} results of operations and ensemble members",
         f"  failed  {inventory.failed}",
     ]
-    session = inventory.session
-    if session:
+    for session in inventory.sessions:
         state = "works here now" if session["alive"] else "ended" if session["ended"] else "was cut off"
         lines.append(
             f"  session {session['id']} on {session['host']}, process {session['process']}, since {session['started']}: {state}"

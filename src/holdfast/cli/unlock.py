@@ -23,14 +23,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command; return the exit status."""
     workdir = open_workdir(arguments.work, create=False)
-    owner = unlock(workdir)
+    owners = unlock(workdir)
     if arguments.json:
-        print(json.dumps({"directory": str(workdir.path), "owner": owner and asdict(owner)}, indent=2))
-    elif owner is None:
+        print(json.dumps({"directory": str(workdir.path), "owners": [asdict(owner) for owner in owners]}, indent=2))
+    elif not owners:
         print(f"{workdir.path} is held by nobody. Nothing was to be done.")
     else:
-        held = f"session {owner.session} of process {owner.process} on {owner.host}, since {owner.since}"
+        held = "; ".join(
+            f"session {owner.session} of process {owner.process} on {owner.host}, since {owner.since}"
+            for owner in owners
+        )
         print(
-            f"{workdir.path} is free. It was held by {held}. Should that one live after all, it can commit nothing more."
+            f"{workdir.path} is free. It was held by {held}. Should that one live after all, it can commit nothing more "
+            "as soon as another session has come in."
         )
     return 0

@@ -16,7 +16,7 @@ class NodeState(Enum):
     DECLARED = "declared"
     """Described, and nobody has asked for it in this session."""
     WAITING = "waiting"
-    """Asked for; what it depends on is not settled."""
+    """Asked for; what it depends on is not settled, or another session makes its call."""
     READY = "ready"
     """Its inputs are there; it waits for a free worker."""
     RUNNING = "running"
@@ -43,14 +43,15 @@ _S = NodeState
 TRANSITIONS: dict[NodeState, frozenset[NodeState]] = {
     _S.DECLARED: frozenset({_S.WAITING, _S.DONE}),
     _S.WAITING: frozenset({_S.READY, _S.RUNNING, _S.DONE, _S.FAILED, _S.CANCELLED}),
-    _S.READY: frozenset({_S.RUNNING, _S.DONE, _S.FAILED, _S.CANCELLED}),
+    _S.READY: frozenset({_S.WAITING, _S.RUNNING, _S.DONE, _S.FAILED, _S.CANCELLED}),
     _S.RUNNING: frozenset({_S.READY, _S.SUSPENDED, _S.DONE, _S.FAILED, _S.CANCELLED}),
     _S.SUSPENDED: frozenset({_S.READY, _S.CANCELLED}),
     _S.DONE: frozenset(),
     _S.FAILED: frozenset(),
     _S.CANCELLED: frozenset(),
 }
-"""What may follow each state. `RUNNING` goes back to `READY` when a worker was lost."""
+"""What may follow each state. `RUNNING` goes back to `READY` when a worker was lost, `READY` to `WAITING` when another session
+has the call."""
 
 
 def advance(current: NodeState, following: NodeState) -> NodeState:

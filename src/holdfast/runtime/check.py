@@ -27,6 +27,7 @@ from holdfast.runtime.finished import FinishedCall, FinishedCalls, identity_of
 from holdfast.runtime.job import Expanded, Failed, Finished, Report, Settled
 from holdfast.runtime.task import shorten
 from holdfast.storage.catalog import Catalog
+from holdfast.storage.rows import CallRow
 from holdfast.storage.workdir import WorkDirectory
 
 AHEAD = 2_000
@@ -185,6 +186,12 @@ class _Expected:
 
     def started(self, index: int) -> None:
         """Take note of nothing: nobody waits."""
+
+    def made_elsewhere(self, index: int) -> None:
+        """Nothing: a check claims nothing, and makes again what is there."""
+
+    def reuse(self, index: int, row: CallRow) -> None:
+        """Nothing, for the same reason."""
 
     def settled(self, index: int, outcome: Finished | Failed) -> None:
         """Take note of nothing: outcomes are compared where they come in."""

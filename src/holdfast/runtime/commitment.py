@@ -37,7 +37,7 @@ class Commitment:
     late: list[tuple[Task, bytes]] = field(default_factory=list)
     """Nodes whose value may be used only then, with its text."""
     calls: list[bytes] = field(default_factory=list)
-    """Keys of calls that the catalog knows then."""
+    """Keys of calls that the catalog knows then: their results, or what they expanded to."""
     arrays: list[str] = field(default_factory=list)
     """Digests of arrays that the catalog knows then."""
     results: list[str] = field(default_factory=list)

@@ -1,7 +1,8 @@
 """Group the calls that are to be made into jobs, and keep the engine busy with them.
 
-A call that is under way or queued is never queued again: whoever needs it joins. Jobs are sized by what the operation's calls took so
-far, so that a message is worth sending and little is lost when a worker dies. Never looks at a graph.
+A call that is under way or queued is never queued again: whoever needs it joins. One that another session makes waits elsewhere. Jobs
+are sized by what the operation's calls took so far, so that a message is worth sending and little is lost when a worker dies. Never
+looks at a graph.
 
 State: the queue of each operation, who waits for each call, the jobs that the engine has, and the mean time of each operation's calls.
 """
@@ -9,16 +10,18 @@ State: the queue of each operation, who waits for each call, the jobs that the e
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from holdfast.errors import HoldfastError
 from holdfast.runtime.code import describe
 from holdfast.runtime.contents import Contents, Places
+from holdfast.runtime.elsewhere import Elsewhere
 from holdfast.runtime.engine import Engine
 from holdfast.runtime.events import Event, WorkerLost
 from holdfast.runtime.job import Call, Code, Expanded, Failed, Finished, Job, Lost, Outcome, Report, Settled
+from holdfast.storage.rows import CallRow
 
 JOB_SECONDS = 0.05
 INLINE_SECONDS = 0.01
@@ -26,6 +29,9 @@ INLINE_SECONDS = 0.01
 
 JOB_CALLS = 2_000
 """A job never holds more calls."""
+
+SHARED_CALLS = 250
+"""The same beside other sessions, which can make none of them meanwhile."""
 
 ATTEMPTS = 4
 """A call whose worker was lost so often is given up."""
@@ -43,6 +49,12 @@ class Consumer(Protocol):
     def started(self, index: int) -> None:
         """Take note that the call is with the engine."""
 
+    def made_elsewhere(self, index: int) -> None:
+        """Take note that another session makes the call."""
+
+    def reuse(self, index: int, row: CallRow) -> None:
+        """Take the result that another session has made durable."""
+
     def settled(self, index: int, outcome: Finished | Failed) -> None:
         """Take the outcome of the call."""
 
@@ -57,6 +69,8 @@ class Pending:
     call: Call
     places: Places
     consumers: list[tuple[Consumer, int]]
+    why: str = ""
+    """In two words, why the call is made."""
     attempts: int = 0
 
 
@@ -84,7 +98,9 @@ class Dispatcher:
         *,
         tickets: Iterator[int],
         keeps_results: bool = True,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
+        self.elsewhere = elsewhere
         self._engine = engine
         self._contents = contents
         self._directory = directory
@@ -119,9 +135,11 @@ class Dispatcher:
         pending.consumers.append((consumer, index))
         return True
 
-    def add(self, operation: Any, identity: bytes, call: Call, places: Places, consumer: Consumer, index: int) -> None:
+    def add(
+        self, operation: Any, identity: bytes, call: Call, places: Places, consumer: Consumer, index: int, why: str = ""
+    ) -> None:
         """Queue a call of an operation; `identity` tells operation and implementation apart from all others."""
-        pending = Pending(operation, identity, call, places, [(consumer, index)])
+        pending = Pending(operation, identity, call, places, [(consumer, index)], why)
         self._pending[call.key] = pending
         queue = self._queues.get(identity)
         if queue is None:
@@ -138,8 +156,15 @@ class Dispatcher:
         """Let nobody join a call any more: its outcome is known."""
         self._pending.pop(pending.call.key, None)
 
+    def disclaim(self, keys: Collection[bytes]) -> None:
+        """Let other sessions make calls that have no result here."""
+        if keys and self.elsewhere is not None:
+            self.elsewhere.disclaim(keys)
+
     def fill(self) -> list[Job]:
         """Return the jobs that the engine has room for; an inline engine takes one at a time."""
+        if self.elsewhere is not None:
+            self.elsewhere.review()
         jobs: list[Job] = []
         while self.has_room:
             queue = self._longest()
@@ -166,10 +191,15 @@ class Dispatcher:
             if final is not None:
                 if not isinstance(final, Expanded):
                     self.release(pending)
+                if isinstance(final, Failed):
+                    self.disclaim([pending.call.key])
                 yield pending, final
 
     def forget(self) -> None:
         """Drop everything that is queued or under way; reports that still come are ignored."""
+        self.disclaim([pending.call.key for _, pendings in self._jobs.values() for pending in pendings])
+        if self.elsewhere is not None:
+            self.elsewhere.forget()
         self._queues.clear()
         self._pending.clear()
         self._jobs.clear()
@@ -194,6 +224,10 @@ class Dispatcher:
 
     def _next_job(self, queue: Queue) -> Job | None:
         pendings = [queue.waiting.popleft() for _ in range(self._job_size(queue))]
+        if self.elsewhere is not None:
+            pendings = self.elsewhere.sift(queue, pendings)
+        if not pendings:
+            return None
         ticket = next(self._tickets)
         self._jobs[ticket] = (queue, pendings)
         try:
@@ -230,6 +264,7 @@ class Dispatcher:
     def _job_size(self, queue: Queue) -> int:
         if queue.mean is None or queue.waiting[0].attempts:  # a call that may have killed its worker travels alone
             return 1
+        most = SHARED_CALLS if self.elsewhere is not None and self.elsewhere.is_shared else JOB_CALLS
         by_time = int((INLINE_SECONDS if self._engine.is_inline else JOB_SECONDS) / max(queue.mean, 1e-6))
         fair = len(queue.waiting) if self._engine.is_inline else -(-len(queue.waiting) // (2 * self._engine.slots))
-        return max(1, min(by_time, fair, JOB_CALLS, len(queue.waiting)))
+        return max(1, min(by_time, fair, most, len(queue.waiting)))

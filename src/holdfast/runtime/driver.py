@@ -9,6 +9,7 @@ State: the lock of all that the scheduler decides from, the lock of whoever turn
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -75,6 +76,7 @@ class Driver:
                 failures.append(failure)
             done.set()
 
+        _let_interrupt()
         self._inbox.put(Request(tuple(items), settled))
         if self._thread is None:
             self._drive(done.is_set, timeout)
@@ -129,3 +131,9 @@ class Driver:
             except Exception as error:  # a bug, or an engine that breaks its word: nobody may wait for ever
                 with self.state:
                     self._scheduler.break_off(error)
+
+
+def _let_interrupt() -> None:
+    """Have Ctrl-C end a wait of the main thread, also after a library has asked that it ends none, as polars does."""
+    if threading.current_thread() is threading.main_thread():
+        signal.siginterrupt(signal.SIGINT, True)

@@ -90,6 +90,14 @@ class EnsembleRun:
     def started(self, index: int) -> None:
         """Take note that a member is with the engine; nothing to do for a single one."""
 
+    def made_elsewhere(self, index: int) -> None:
+        """Take note that another session makes a member; nothing to do for a single one."""
+
+    def reuse(self, index: int, row: CallRow) -> None:
+        """Take the result of a member that another session has made durable."""
+        self._under_way -= 1
+        self._reuse(index, row)
+
     def settled(self, index: int, outcome: Finished | Failed) -> None:
         """Take the outcome of a member that is a single call."""
         self._under_way -= 1
@@ -122,9 +130,7 @@ class EnsembleRun:
             if row is None:
                 missing.append((index, Call(key, text)))
                 continue
-            self.scheduler.counts.reused += 1
-            self._has_staged |= row.store is not None
-            self._keep(index, row.text or b"")
+            self._reuse(index, row)
         self._under_way += len(missing)
         if self._call is not None:
             self.scheduler.make_calls(self._call, missing, self._members.places, self)
@@ -155,6 +161,11 @@ class EnsembleRun:
         self.scheduler.ledger.add_value(text, places, key, key.hex(), self._node.name)
         self.scheduler.counts.done += 1
         self._keep(index, text)
+
+    def _reuse(self, index: int, row: CallRow) -> None:
+        self.scheduler.counts.reused += 1
+        self._has_staged |= row.store is not None
+        self._keep(index, row.text or b"")
 
     def _keep(self, index: int, text: bytes) -> None:
         self._texts[index] = text

@@ -92,7 +92,18 @@ class ResultDiffers:
         return "\n".join(lines)
 
 
-Event = NodeStarted | NodeDone | NodeFailed | RoundDone | CodeChanged | WorkerLost | ResultDiffers
+@dataclass(frozen=True, slots=True)
+class MadeElsewhere:
+    """Another session makes calls that are needed here; their results are waited for."""
+
+    operation: str
+    session: str
+    host: str
+    """Empty if that session has left already."""
+    process: int
+
+
+Event = NodeStarted | NodeDone | NodeFailed | RoundDone | CodeChanged | WorkerLost | ResultDiffers | MadeElsewhere
 
 
 @dataclass(slots=True)
@@ -108,5 +119,7 @@ class Counts:
     failed: int = 0
     waiting: int = 0
     """Asked for, and neither finished nor failed yet."""
+    elsewhere: int = 0
+    """Of the waiting, those that another session makes."""
     reasons: dict[str, int] = field(default_factory=dict)
     """Calls that were made in this session, by why: `first run`, `new inputs`, `changed code`."""

@@ -38,6 +38,8 @@ class GeneratedNodes:
         """Commit what was returned, unless it cannot be followed."""
         if self.follow():
             self._scheduler.ledger.add_expansion(self._pending.identity, self._pending.call.key, self._document)
+        else:
+            self._scheduler.dispatcher.disclaim([self._pending.call.key])
 
     def follow(self) -> bool:
         """Have the nodes computed; return whether they can be."""

@@ -36,8 +36,13 @@ class Broken:
 
 
 @dataclass(frozen=True, slots=True)
+class Rung:
+    """It is time to look at what other sessions make."""
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """The loop is to end."""
 
 
-Happening = Request | Report | Commitment | Differing | Broken | Stop
+Happening = Request | Report | Commitment | Differing | Broken | Rung | Stop

@@ -31,7 +31,7 @@ from holdfast.runtime.scheduler import Scheduler
 from holdfast.runtime.standing import stored_state
 from holdfast.storage.catalog import Catalog
 from holdfast.storage.commit import GroupCommit
-from holdfast.storage.ownership import Owner
+from holdfast.storage.owner import Owner
 from holdfast.storage.rows import Row
 from holdfast.storage.workdir import WorkDirectory
 
@@ -206,7 +206,7 @@ class Inquiry:
         return len(rows)
 
     def _keep_acceptances(self, rows: Sequence[Row]) -> None:
-        self._commit.append(rows, (), nothing)
+        self._commit.append(rows)
         self._commit.flush()
         with self._state:
             self._scheduler.ledger.note_acceptances()
@@ -216,7 +216,3 @@ class Inquiry:
             raise SessionClosed(
                 f"The session in {self._workdir.path} is closed. Open a new one: hf.Session({str(self._workdir.path)!r})."
             )
-
-
-def nothing() -> None:
-    """Nobody waits for this to be durable."""

@@ -65,7 +65,7 @@ class Launch:
                 row = self._accepted_result(task)
             try:
                 if row is not None:
-                    self._reuse(task, row)
+                    self.reuse(task, row)
                 else:
                     self._start(task, places)
             except (HoldfastError, OSError) as error:
@@ -102,7 +102,8 @@ class Launch:
             return None
         return self._ledger.find_results(node, [task.key], [task.arguments]).get(task.key)
 
-    def _reuse(self, task: Task, row: CallRow) -> None:
+    def reuse(self, task: Task, row: CallRow) -> None:
+        """Give a task the result that its call has already."""
         task.key = row.call_key
         self._counts.waiting -= task.is_call
         self._counts.reused += 1
@@ -137,7 +138,7 @@ class Launch:
                 continue
             why = why or self._note_run(node, identity)
             made += 1
-            self._dispatcher.add(node.code, identity, call, places, consumer, index)
+            self._dispatcher.add(node.code, identity, call, places, consumer, index, why)
         if made:
             self._counts.reasons[why] = self._counts.reasons.get(why, 0) + made
 

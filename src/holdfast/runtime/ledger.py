@@ -31,6 +31,7 @@ from holdfast.storage.catalog import Catalog
 from holdfast.storage.commit import GroupCommit
 from holdfast.storage.rows import (
     CallRow,
+    EndedRow,
     ExpansionRow,
     FailureRow,
     ImplementationRow,
@@ -89,6 +90,19 @@ class Ledger:
         """Take up what was accepted or withdrawn since."""
         self.acceptances = Acceptances(self._catalog.find_acceptances())
 
+    def look(self, keys: Sequence[bytes]) -> dict[bytes, CallRow | str]:
+        """Return what other sessions made durable of calls by now: results, or the documents of the nodes that they returned."""
+        expansions = {_expansion_key(key): key for key in keys}
+        found: dict[bytes, CallRow | str] = {
+            expansions[name]: row.state for name, row in self._catalog.find_first_rounds(list(expansions)).items()
+        }
+        return {**found, **self._catalog.find_calls(keys)}
+
+    def end_session(self, session: str, then: Callable[[], None]) -> None:
+        """Make durable that a dead session commits nothing more, and call back then."""
+        self._outgoing.rows.append(EndedRow(session))
+        self._outgoing.resumes.append(then)
+
     def is_readable(self, row: CallRow) -> bool:
         """Return whether the value of a call can be read now: not from a store that is still under construction."""
         return row.store is None or row.call_key not in self._calls
@@ -119,6 +133,7 @@ class Ledger:
     def add_expansion(self, identity: bytes, key: bytes, document: str) -> None:
         """Make durable that a call returned nodes, in the form of a loop of one round, and that its operation does so."""
         self._generators[identity] = True
+        self._outgoing.calls.append(key)
         generator, expansion = _generator_key(identity), _expansion_key(key)
         self._outgoing.rows += [RoundRow(generator, 0, ""), RoundRow(expansion, 0, document)]
         self.add_needs(key, (generator, expansion))

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from holdfast.model.lifecycle import NodeState
 from holdfast.runtime.events import NodeStarted
+from holdfast.runtime.follow import guard
 from holdfast.runtime.job import Failed, Finished
 from holdfast.runtime.task import Task, failure_of
+from holdfast.storage.rows import CallRow
 
 if TYPE_CHECKING:
     from holdfast.runtime.scheduler import Scheduler
@@ -32,10 +34,19 @@ class NodeCall:
 
     def started(self, index: int) -> None:
         """Take note that the call is with the engine."""
-        if self._task.state is NodeState.READY:
+        if self._task.state in (NodeState.READY, NodeState.WAITING):
             self._task.become(NodeState.RUNNING)
             if self._scheduler.audience.is_listening:
                 self._scheduler.tell(NodeStarted(self._task.node.uid, self._task.operation))
+
+    def made_elsewhere(self, index: int) -> None:
+        """Take note that another session makes the call."""
+        if self._task.state is NodeState.READY:
+            self._task.become(NodeState.WAITING)
+
+    def reuse(self, index: int, row: CallRow) -> None:
+        """Give the node the result that another session has made durable."""
+        guard(self._scheduler, self._task, lambda: self._scheduler.reuse(self._task, row))
 
     def settled(self, index: int, outcome: Finished | Failed) -> None:
         """Settle the node."""

@@ -23,6 +23,7 @@ from holdfast.runtime.contents import Places
 from holdfast.runtime.follow import follow, guard
 from holdfast.runtime.job import Call, Failed, Finished
 from holdfast.runtime.task import Task, failure_of
+from holdfast.storage.rows import CallRow
 
 if TYPE_CHECKING:
     from holdfast.runtime.scheduler import Scheduler
@@ -102,6 +103,14 @@ class RepeatedCall:
     def started(self, index: int) -> None:
         """Take note that the call is with the engine; nothing to do."""
 
+    def made_elsewhere(self, index: int) -> None:
+        """Take note that another session makes the call; nothing to do."""
+
+    def reuse(self, index: int, row: CallRow) -> None:
+        """Take the result that another session has made durable."""
+        self._scheduler.counts.waiting -= 1
+        guard(self._scheduler, self._task, lambda: self._take(row))
+
     def settled(self, index: int, outcome: Finished | Failed) -> None:
         """Take the outcome of the call."""
         scheduler, now = self._scheduler, self._current
@@ -134,7 +143,12 @@ class RepeatedCall:
         if row is None:
             scheduler.counts.waiting += 1
             scheduler.make_call(self._node, now.call, places, self, 0)
-            return
+        else:
+            self._take(row)
+
+    def _take(self, row: CallRow) -> None:
+        """Go on with the result that the call has already."""
+        scheduler = self._scheduler
         scheduler.counts.reused += 1
         self._record(row.call_key, reused=True)
         if scheduler.ledger.is_readable(row):

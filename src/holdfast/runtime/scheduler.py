@@ -20,17 +20,20 @@ from holdfast.runtime.audience import Audience
 from holdfast.runtime.commitment import Commitment
 from holdfast.runtime.contents import Contents, Places
 from holdfast.runtime.dispatch import Consumer, Dispatcher, Pending
+from holdfast.runtime.elsewhere import Elsewhere
 from holdfast.runtime.ensemble import EnsembleRun
 from holdfast.runtime.events import Counts, Event, ResultDiffers
 from holdfast.runtime.generated import GeneratedNodes
-from holdfast.runtime.happening import Broken, Differing, Happening, Request
+from holdfast.runtime.happening import Broken, Differing, Happening, Request, Rung
 from holdfast.runtime.job import Call, Expanded, Finished, Job, Report, Settled
+from holdfast.runtime.known import settle_known
 from holdfast.runtime.launch import Launch
 from holdfast.runtime.ledger import Ledger
 from holdfast.runtime.lookup import LookUp
 from holdfast.runtime.settlement import Settlement
 from holdfast.runtime.task import Failure, Task, Wait, Waiter, lower, shorten
 from holdfast.storage.catalog import Catalog
+from holdfast.storage.rows import CallRow
 
 _INTERRUPTED = "It was stopped before the result was there. Ask again; what is finished is kept."
 
@@ -44,6 +47,7 @@ class Scheduler:
         ledger: Ledger,
         contents: Contents,
         dispatcher: Dispatcher,
+        elsewhere: Elsewhere,
         inbox: SimpleQueue[Happening],
         audience: Audience,
     ) -> None:
@@ -51,6 +55,7 @@ class Scheduler:
         self.ledger = ledger
         self.contents = contents
         self.dispatcher = dispatcher
+        self.elsewhere = elsewhere
         self.audience = audience
         self.counts = Counts()
         self.is_stopped = False
@@ -79,7 +84,7 @@ class Scheduler:
                 return None
             self.ledger.urge()
         try:
-            return self._inbox.get(timeout=wait)
+            return self._inbox.get(timeout=min(wait, self.elsewhere.patience))
         except Empty:
             return None
 
@@ -87,17 +92,17 @@ class Scheduler:
         """Take what has happened, do all that follows from it, and return the jobs to submit."""
         try:
             self._take_all(happening)
-            while self._lookup.is_due or self._launch.is_due or self._waits or self._ensembles:
-                self._lookup.look_up()
-                self._launch.start()
-                self._advance_waits()
-                self._advance_ensembles()
+            self._follow_all()
             jobs = self.dispatcher.fill()
+            while settle_known(self):
+                self._follow_all()
+                jobs += self.dispatcher.fill()
             self.ledger.send()
         except Exception as error:  # a damaged catalog, a full disk, a bug: nobody may wait for ever
             self.break_off(error)
             return []
         self.counts.running = self.dispatcher.running
+        self.counts.elsewhere = len(self.elsewhere)
         return jobs
 
     def abandon(self) -> None:
@@ -113,9 +118,16 @@ class Scheduler:
         self._launch.forget()
         self._waits, self._ensembles = [], {}
         self.dispatcher.forget()
-        self.counts.waiting = self.counts.running = 0
+        self.counts.waiting = self.counts.running = self.counts.elsewhere = 0
         while (late := self._late_request()) is not None:
             late.settled(failure)
+
+    def _follow_all(self) -> None:
+        while self._lookup.is_due or self._launch.is_due or self._waits or self._ensembles:
+            self._lookup.look_up()
+            self._launch.start()
+            self._advance_waits()
+            self._advance_ensembles()
 
     def _take_all(self, happening: Happening | None) -> None:
         while happening is not None:
@@ -139,7 +151,7 @@ class Scheduler:
             self._tell_differences(happening)
         elif isinstance(happening, Broken):
             self.break_off(happening.error)
-        else:
+        elif not isinstance(happening, Rung):
             self.is_stopped = True
 
     def _take_request(self, request: Request) -> None:
@@ -193,6 +205,10 @@ class Scheduler:
     def make_calls(self, node: Node, calls: Iterable[tuple[int, Call]], places: Places, consumer: Consumer) -> None:
         """Have calls of one operation made, each of which the consumer knows by a number."""
         self._launch.make_calls(node, calls, places, consumer)
+
+    def reuse(self, task: Task, row: CallRow) -> None:
+        """Give a node the result that its call has already."""
+        self._launch.reuse(task, row)
 
     def tell(self, event: Event) -> None:
         """Tell whoever listens."""

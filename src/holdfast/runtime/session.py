@@ -8,49 +8,47 @@ State: ownership, catalog, committing thread, engine, scheduler with its driver,
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from itertools import count
 from queue import SimpleQueue
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import HoldfastError
 from holdfast.model.reference import Reference
 from holdfast.runtime.audience import Audience
+from holdfast.runtime.commitment import Commitment
 from holdfast.runtime.contents import Contents
 from holdfast.runtime.dispatch import Dispatcher
 from holdfast.runtime.driver import Driver
+from holdfast.runtime.elsewhere import Elsewhere
 from holdfast.runtime.engine import Engine, make_engine
 from holdfast.runtime.events import Counts, Event
-from holdfast.runtime.happening import Broken, Differing, Happening, Request
-from holdfast.runtime.inquiry import Inquiry, nothing
+from holdfast.runtime.happening import Broken, Differing, Happening, Request, Rung
+from holdfast.runtime.inquiry import Inquiry
 from holdfast.runtime.ledger import Ledger
+from holdfast.runtime.presence import Presence
 from holdfast.runtime.request import operation_error, requested, target_rows
 from holdfast.runtime.scheduler import Scheduler
+from holdfast.runtime.sharing import Sharing
 from holdfast.runtime.standing import past_events
 from holdfast.runtime.task import Failure
 from holdfast.storage.catalog import Catalog, open_to_write
 from holdfast.storage.commit import GroupCommit
 from holdfast.storage.database import Durability
-from holdfast.storage.ownership import Ownership, current_owner
-from holdfast.storage.rows import Conflict, SessionRow
+from holdfast.storage.owner import current_owner
+from holdfast.storage.ownership import Ownership
+from holdfast.storage.rows import Conflict
 from holdfast.storage.selection import get_store_type
 from holdfast.storage.staging import sweep_tmp
-from holdfast.storage.workdir import now
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future
 
-PROGRESS_SECONDS = 1.0
-"""How often at most the catalog is told how far the session is."""
-
 
 class Session(Inquiry):
-    """The scoped active state of a working directory while it is owned.
+    """The scoped active state of a working directory, alone or beside other sessions.
 
     Parameters
     ----------
@@ -68,7 +66,8 @@ class Session(Inquiry):
     WorkingDirectoryError
         The directory cannot be used; says why.
     OwnershipError
-        Another session holds it; says who and since when.
+        A session on another machine may be using it, one on this machine does not answer, somebody has it alone, or this same process
+        has a session there already; says who and since when.
 
     Examples
     --------
@@ -91,40 +90,46 @@ class Session(Inquiry):
         self._workdir = open_to_write(working_directory)
         store_type = get_store_type(self._workdir)
         self.id = os.urandom(8).hex()
-        owner = current_owner(self.id)
-        self._ownership = Ownership.acquire(self._workdir, owner)
+        self._owner = current_owner(self.id)
+        self._ownership = Ownership.acquire(self._workdir, self._owner, exclusive=False)
         self._inbox: SimpleQueue[Happening] = SimpleQueue()
+        self._sharing = Sharing(self._ownership)
+        self._elsewhere: Elsewhere | None = None
         try:
+            self._sharing.join(rung=self._note_ring, failed=self._note_breakage)
             sweep_tmp(self._workdir)
             self._commit = GroupCommit(
                 self._workdir,
                 durability=durability,
                 on_failure=self._note_breakage,
                 on_conflict=self._note_conflicts,
-                confirm=self._ownership.confirm,
+                session=self.id,
+                is_dead=self._ownership.is_dead,
             )
             self._catalog = Catalog.open(self._workdir, read_only=True)
         except BaseException:
-            self._ownership.release()
+            self._leave()
             raise
         self._contents = Contents(
             self._workdir, self._catalog, shares_memory=self._engine.shares_memory, store_type=store_type
         )
         self._audience = Audience()
-        ledger = Ledger(self._catalog, self._contents, self._commit, self._inbox.put, self.id)
+        ledger = Ledger(self._catalog, self._contents, self._commit, self._note_commitment, self.id)
+        elsewhere = self._elsewhere = Elsewhere(self._sharing, ledger.look, ledger.end_session, self._audience.tell)
         self._tickets = count(1)
         directory, put, tell = str(self._workdir.path), self._inbox.put, self._audience.tell
-        dispatcher = Dispatcher(self._engine, self._contents, directory, put, tell, tickets=self._tickets)
-        self._scheduler = Scheduler(self._catalog, ledger, self._contents, dispatcher, self._inbox, self._audience)
+        dispatcher = Dispatcher(
+            self._engine, self._contents, directory, put, tell, tickets=self._tickets, elsewhere=elsewhere
+        )
+        self._scheduler = Scheduler(
+            self._catalog, ledger, self._contents, dispatcher, elsewhere, self._inbox, self._audience
+        )
+        self._presence = Presence(self._commit, self._owner, self._engine.name, self._scheduler.counts)
         self._driver = Driver(
-            self._scheduler, self._engine, self._inbox, self._note_now_and_then, f"holdfast {self.id}"
+            self._scheduler, self._engine, self._inbox, self._presence.note_now_and_then, f"holdfast {self.id}"
         )
         self._state = self._driver.state
         self._is_closed = False
-        self._owner = owner
-        self._started = now()
-        self._noted = 0.0
-        self._note_progress()
         if not self._engine.is_inline:
             self._driver.start()
 
@@ -203,7 +208,7 @@ class Session(Inquiry):
         self._require_open()
         with self._state:
             rows = target_rows(name, item, self._catalog)
-        self._commit.append(rows, (), nothing)
+        self._commit.append(rows)
 
     def subscribe(self, node: Reference | str) -> Iterator[Event]:
         """Return an iterator over what happens to a node; what already happened comes first, and its end ends the iterator."""
@@ -232,12 +237,12 @@ class Session(Inquiry):
         try:
             with self._state:
                 self._scheduler.abandon()
-                self._note_progress(ended=now())
+                self._presence.end()
                 self._commit.close()
                 self._audience.dismiss()
                 self._catalog.close()
         finally:
-            self._ownership.release()
+            self._leave()
 
     def __enter__(self) -> Session:
         return self
@@ -250,20 +255,26 @@ class Session(Inquiry):
             f"<session {self.id} in {self._workdir.path} on {self._engine.name}{', closed' if self._is_closed else ''}>"
         )
 
-    def _note_now_and_then(self) -> None:
-        if monotonic() - self._noted > PROGRESS_SECONDS:
-            self._note_progress()
-
-    def _note_progress(self, ended: str | None = None) -> None:
-        """Tell the catalog how far the session is, for those who look from outside."""
-        self._noted = monotonic()
-        owner, progress = json.dumps(asdict(self._owner)), json.dumps(asdict(self.counts))
-        row = SessionRow(self.id, owner, self._engine.name, self._started, ended, progress)
-        with suppress(HoldfastError):  # a store that refuses to write is told to those who wait for results
-            self._commit.append([row], (), nothing)
-
     def _note_conflicts(self, conflicts: tuple[Conflict, ...]) -> None:
         self._inbox.put(Differing(conflicts))
 
+    def _note_commitment(self, commitment: Commitment) -> None:
+        if commitment.calls:
+            self._sharing.release(commitment.calls)
+        self._inbox.put(commitment)
+
     def _note_breakage(self, error: Exception) -> None:
+        with suppress(HoldfastError):
+            self._sharing.give_up()
         self._inbox.put(Broken(error))
+
+    def _note_ring(self) -> None:
+        if self._elsewhere:
+            self._elsewhere.hurry()
+            self._inbox.put(Rung())
+
+    def _leave(self) -> None:
+        try:
+            self._sharing.close()
+        finally:
+            self._ownership.release()

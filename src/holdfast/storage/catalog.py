@@ -16,13 +16,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from holdfast.errors import StoreDamaged
+from holdfast.errors import OwnershipError, StoreDamaged
 from holdfast.storage.database import Columns, Database, Durability, refuse_newer
 from holdfast.storage.rows import (
     AcceptanceRow,
     ArrayRow,
     CallRow,
     Conflict,
+    EndedRow,
     ExpansionRow,
     FailureRow,
     ImplementationRow,
@@ -199,6 +200,10 @@ class Catalog:
         """Return one round of a loop."""
         return _first(self._select("find_round", (loop_key, number), read_round))
 
+    def find_first_rounds(self, loop_keys: Sequence[bytes]) -> dict[bytes, RoundRow]:
+        """Return the rounds of number 0 that there are."""
+        return {row.loop_key: row for row in self._find("find_first_rounds", loop_keys, read_round)}
+
     def list_rounds(self, loop_key: bytes, first: int, last: int) -> list[RoundRow]:
         """Return the rounds of a loop from one number to another, both included."""
         return self._select("list_rounds", (loop_key, first, last), read_round)
@@ -307,7 +312,23 @@ class Catalog:
 
     # writing
 
-    def write(self, rows: Iterable[Row], confirm: Callable[[], None] | None = None) -> tuple[Conflict, ...]:
+    def enter(self, session: str, is_dead: Callable[[str], bool]) -> int:
+        """Let a session write, under a number that was never given before, and nobody any more who is dead, as `is_dead` says."""
+        with self._database.transaction():
+            before = [columns[0] for columns in self._database.select("list_fences")]
+            self._database.change("remove_fence", [(found,) for found in before if is_dead(found)])
+            self._database.change("add_fence", [(session,)])
+            return int(self._database.select("find_fence", (session,))[0][0])
+
+    def confirm(self, session: str) -> None:
+        """Return if a session may write; OwnershipError if it was thought dead and followed: it never may again."""
+        if not self._database.select("find_fence", (session,)):
+            raise OwnershipError(
+                f"The working directory {self._database.path.parent} was taken from session {session}, which was thought dead. "
+                "Nothing more is written to it from here. What was committed is kept; run the same again."
+            )
+
+    def write(self, rows: Iterable[Row], session: str = "") -> tuple[Conflict, ...]:
         """Write rows in one transaction, and return when it is durable.
 
         A node, call, array or round that is known already stays as it is; a failure, acceptance, target or session
@@ -316,8 +337,8 @@ class Catalog:
         Parameters
         ----------
         rows : iterable of rows
-        confirm : callable, optional
-            Called within the transaction, before anything is written; what it raises ends it.
+        session : str
+            Id of the session that writes, which is confirmed within the transaction; empty for who has the directory alone.
 
         Returns
         -------
@@ -326,15 +347,15 @@ class Catalog:
 
         Raises
         ------
-        StoreFailure, StoreDamaged
+        OwnershipError, StoreFailure, StoreDamaged
             Nothing of it was written.
         """
         groups: dict[type[Row], list[Any]] = {}
         for row in rows:
             groups.setdefault(type(row), []).append(row)
         with self._database.transaction():
-            if confirm is not None:
-                confirm()
+            if session:
+                self.confirm(session)
             named = {row.operation for kind in _NAMED for row in groups.get(kind, ())}
             operations = self._intern(named - {""})
             self._write_nodes(groups.get(NodeRow, []), operations)
@@ -358,6 +379,7 @@ class Catalog:
             self._database.change("add_lost", map(lost_columns, groups.get(LostRow, [])))
             self._database.change("put_session", map(session_columns, groups.get(SessionRow, [])))
             self._database.change("put_target", map(target_columns, groups.get(TargetRow, [])))
+            self._database.change("remove_fence", groups.get(EndedRow, []))
         self._operations |= operations  # only now: a transaction that failed has given no ids
         return conflicts
 

@@ -26,7 +26,8 @@ from holdfast.storage.confine import remove
 from holdfast.storage.marks import Mark, Marks, Undo
 from holdfast.storage.needs import BLOCK as WEIGHED
 from holdfast.storage.needs import Amount, Needs
-from holdfast.storage.ownership import Ownership, current_owner
+from holdfast.storage.owner import current_owner
+from holdfast.storage.ownership import Ownership
 from holdfast.storage.reserve import give_up_reserve, keep_reserve
 from holdfast.storage.rows import TargetRow
 from holdfast.storage.staging import new_name, sweep_tmp

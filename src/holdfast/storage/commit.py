@@ -71,8 +71,10 @@ class GroupCommit:
     on_conflict : callable, optional
         Called from the thread, before the acknowledgement, with the calls whose result differs from the one that is
         committed already.
-    confirm : callable, optional
-        Called from the thread within each transaction; raises if the directory is not the session's any more.
+    session : str
+        Id of the session that writes; empty for who has the directory alone.
+    is_dead : callable, optional
+        Says whether an earlier session is dead, by its id; that one writes nothing any more.
     """
 
     def __init__(
@@ -82,15 +84,18 @@ class GroupCommit:
         durability: Durability = "power",
         on_failure: Callable[[Exception], None],
         on_conflict: Callable[[tuple[Conflict, ...]], None] | None = None,
-        confirm: Callable[[], None] | None = None,
+        session: str = "",
+        is_dead: Callable[[str], bool] = lambda session: False,
     ) -> None:
         self._workdir = workdir
         self._catalog = Catalog.open(workdir, durability)
+        self.number = self._catalog.enter(session, is_dead) if session else 0
+        """The session's number, which no other one ever had; 0 without a session."""
         sweep_checkpoints(workdir, self._catalog)
         keep_reserve(workdir)
         self._on_failure = on_failure
         self._on_conflict = on_conflict
-        self._confirm = confirm
+        self._session = session
         self._queue: list[Entry] = []
         self._rows = 0
         self._bytes = 0
@@ -109,8 +114,8 @@ class GroupCommit:
     def append(
         self,
         rows: Sequence[Row],
-        staged: Sequence[tuple[str, str]],
-        acknowledge: Callable[[], None],
+        staged: Sequence[tuple[str, str]] = (),
+        acknowledge: Callable[[], None] = lambda: None,
         *,
         unflushed: Sequence[Construction] = (),
     ) -> None:
@@ -221,6 +226,8 @@ class GroupCommit:
             return group
 
     def _commit(self, group: list[Entry]) -> None:
+        if self._session:
+            self._catalog.confirm(self._session)
         with writing(self._workdir):
             in_parallel([construction.flush for entry in group for construction in entry.unflushed])
         published = publish_all(self._workdir, [pair for entry in group for pair in entry.staged])
@@ -230,7 +237,7 @@ class GroupCommit:
             stores = published[position : position + len(entry.staged)]
             position += len(entry.staged)
             rows += _name_stores(entry, stores)
-        conflicts = self._catalog.write(rows, self._confirm)
+        conflicts = self._catalog.write(rows, self._session)
         self._keep_reserve()
         if conflicts and self._on_conflict is not None:
             self._on_conflict(conflicts)

@@ -10,7 +10,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 
@@ -77,14 +77,17 @@ def refuse_link(folder: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, or a folder with all that is in it."""
+    """Remove a file, or a folder with all that is in it; others may do the same at the same time."""
     if not stat.S_ISDIR(path.lstat().st_mode):
-        path.unlink()
+        path.unlink(missing_ok=True)
         return
     for place, folders, files in os.walk(path, topdown=False):
         for name in files:
-            os.unlink(os.path.join(place, name))
+            with suppress(FileNotFoundError):
+                os.unlink(os.path.join(place, name))
         for name in folders:
             inner = os.path.join(place, name)
-            (os.unlink if os.path.islink(inner) else os.rmdir)(inner)
-    os.rmdir(path)
+            with suppress(FileNotFoundError):
+                (os.unlink if os.path.islink(inner) else os.rmdir)(inner)
+    with suppress(FileNotFoundError):
+        os.rmdir(path)

@@ -1,13 +1,14 @@
 """Run the statements of `queries.sql` on the database of a working directory: the only file that runs SQL.
 
-One connection writes, that of the session that owns the directory; any number read. Statements stand by name in
+Each session has one connection that writes; any number read. Statements stand by name in
 `queries.sql`, the tables in `catalog.sql` and what a version added to them in `catalog_2.sql` and so on; who only
 reads a catalog of an older version has `reading_1.sql` and so on in the place of what it lacks. Knows nothing of what
 the rows mean.
 
 SQLite before 3.51.3 (but 3.50.7 and 3.44.6) can lose a commit that resets the log while another connection begins a
-checkpoint ("WAL-reset bug", https://sqlite.org/wal.html#walresetbug). So nobody but the writing connection ever
-commits or checkpoints: readers cannot, for they open the file read-only.
+checkpoint ("WAL-reset bug", https://sqlite.org/wal.html#walresetbug). So whoever writes passes a turnstile of our own
+to open, commit or close, which are the only times of a checkpoint; readers make none, for they open the file
+read-only. The turnstile also makes waiting fair, which SQLite's own is not.
 """
 
 from __future__ import annotations
@@ -17,8 +18,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from functools import lru_cache
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -27,13 +27,18 @@ from holdfast.errors import HoldfastError, InvalidData, SessionClosed, StoreDama
 from holdfast.storage.confine import remove
 from holdfast.storage.flush import flush_folder
 from holdfast.storage.staging import constructing
+from holdfast.storage.statement import blocks, insertion, query, read_sql
+from holdfast.storage.turnstile import Turnstile
 from holdfast.storage.workdir import WorkDirectory, put_once
 
 Durability = Literal["power", "process"]
 """What survives: a power cut, or only the end of the process. Neither ever tears what was written."""
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Kept as `PRAGMA user_version`; a database with a higher one is refused."""
+
+TURNSTILE = "commit.lock"
+"""Name of the file, beside the database, through which all go that write."""
 
 Columns = tuple[Any, ...]
 """The columns of one row, in the order of the statement in `queries.sql`."""
@@ -47,11 +52,6 @@ _LOG_PAGES = 16 * 1024  # 64 MiB of log between checkpoints
 _PAGE = 4096
 _BUSY_SECONDS = 30.0
 _FURTHEST_STEP = 2**40  # row ids skipped at once behind a page that cannot be read
-_BLOCKS = (
-    1,
-    8,
-    64,
-)  # keys per statement: few sizes, so that few are compiled, and none that SQLite has to sort for long
 _ROWS = 64  # rows per statement; old SQLite takes no more than 999 values
 _REFUSED = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
 _REFUSED |= {
@@ -71,10 +71,11 @@ class Database:
     May be handed from one thread to another, but is used by one at a time. Never keep one open over a fork.
     """
 
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path, turnstile: Turnstile | None = None) -> None:
         self.path = path
         self._connection = connection
         self._translated = _Translated(path)
+        self._turnstile = turnstile
 
     @classmethod
     def open(cls, path: Path, durability: Durability, *, read_only: bool) -> Database:
@@ -83,17 +84,34 @@ class Database:
             raise InvalidData(f"durability is {durability!r}; it must be 'power' or 'process'")
         with _Translated(path):
             _check_file(path, read_only)
-            if not path.exists():
-                _make(path)
-            connection = _connect_to_read(path) if read_only else _connect(path, "rw")
+            if read_only:
+                return cls(_opened(path, durability, read_only), path)
+            turnstile = Turnstile(path.with_name(TURNSTILE))
             try:
-                _prepare(connection, path, durability, read_only)
-                if not read_only:
-                    flush_folder(path.parent)
+                with turnstile.passing():
+                    if not path.exists():
+                        _make(path)
+                    connection = _opened(path, durability, read_only)
             except BaseException:
-                connection.close()
+                turnstile.close()
                 raise
-        return cls(connection, path)
+        return cls(connection, path, turnstile)
+
+    @classmethod
+    def short_lived(cls, path: Path, tables: str) -> Database:
+        """Open a database that nobody needs after a power cut, and make it if there is none; `tables` is the file that says of what."""
+        with _Translated(path):
+            turnstile = Turnstile(path.with_suffix(".lock"))
+            try:
+                with turnstile.passing():
+                    connection = _connect(path, "rwc")
+                    for pragma in ("journal_mode = TRUNCATE", "synchronous = OFF"):
+                        connection.execute(f"PRAGMA {pragma}")
+                    connection.executescript(read_sql(tables))
+            except BaseException:
+                turnstile.close()
+                raise
+        return cls(connection, path, turnstile)
 
     @classmethod
     def nothing(cls, path: Path) -> Database:
@@ -110,33 +128,37 @@ class Database:
             connection = sqlite3.connect("", isolation_level=None)
             for pragma in ("journal_mode = MEMORY", "synchronous = OFF", f"cache_size = -{_SCRATCH_KIB}"):
                 connection.execute(f"PRAGMA {pragma}")
-            connection.executescript(_text("marks.sql"))
+            connection.executescript(read_sql("marks.sql"))
         return cls(connection, path)
 
     def close(self) -> None:
         """Close the connection; if it is the last one and may write, it moves the log into the database."""
-        with self._translated:
+        with self._passing(), self._translated:
             self._connection.close()
+        if self._turnstile is not None:
+            self._turnstile.close()
+            self._turnstile = None
 
     def move_log(self) -> None:
         """Move the log into the database; see `Catalog.move_log`."""
-        is_busy = self.select("move_log")[0][0]
+        with self._passing():
+            is_busy = self.select("move_log")[0][0]
         if is_busy:
             raise _busy(self.path, "it is being read")
 
     def select(self, name: str, parameters: Sequence[Any] = ()) -> list[Columns]:
         """Return what a statement finds."""
         with self._translated:
-            return self._connection.execute(_query(name), parameters).fetchall()
+            return self._connection.execute(query(name), parameters).fetchall()
 
     def select_keys(self, name: str, keys: Sequence[bytes]) -> list[Columns]:
         """Return what a statement finds for any number of keys, in no order."""
         found: list[Columns] = []
         with self._translated:
             if len(keys) == 1:
-                return self._connection.execute(_query(name, 1), keys).fetchall()
-            for block in _blocks(sorted(keys)):  # neighbours share pages
-                found += self._connection.execute(_query(name, len(block)), block).fetchall()
+                return self._connection.execute(query(name, 1), keys).fetchall()
+            for block in blocks(sorted(keys)):  # neighbours share pages
+                found += self._connection.execute(query(name, len(block)), block).fetchall()
         return found
 
     def walk(self, name: str) -> Iterator[Columns | StoreDamaged]:
@@ -149,7 +171,7 @@ class Database:
         try:
             while step < _FURTHEST_STEP:
                 try:
-                    for columns in self._connection.execute(_query(name), (position,)):
+                    for columns in self._connection.execute(query(name), (position,)):
                         position, step = columns[0], 1
                         yield columns[1:]
                     return
@@ -177,7 +199,7 @@ class Database:
         if not rows:
             return 0
         before = self._connection.total_changes
-        one, many = _insertion(name, len(rows[0]), 1), _insertion(name, len(rows[0]), _ROWS)
+        one, many = insertion(name, len(rows[0]), 1), insertion(name, len(rows[0]), _ROWS)
         whole = len(rows) - len(rows) % _ROWS
         with self._translated:
             for start in range(0, whole, _ROWS):
@@ -189,13 +211,13 @@ class Database:
         """Run a statement for each of the columns, and return how many rows it changed."""
         before = self._connection.total_changes
         with self._translated:
-            self._connection.executemany(_query(name), columns)
+            self._connection.executemany(query(name), columns)
         return self._connection.total_changes - before
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Make all changes within durable together at the end, or none of them."""
-        with self._translated:
+        """Make all changes within durable together at the end, or none of them; other writers wait meanwhile."""
+        with self._passing(), self._translated:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -204,6 +226,9 @@ class Database:
                 with suppress(sqlite3.Error):  # SQLite has rolled back by itself after some errors
                     self._connection.execute("ROLLBACK")
                 raise
+
+    def _passing(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._turnstile is None else self._turnstile.passing()
 
 
 def damage(path: Path, reason: object) -> StoreDamaged:
@@ -298,6 +323,18 @@ def _connect_to_read(path: Path) -> sqlite3.Connection:
         return _connect(path, "ro&immutable=1")
 
 
+def _opened(path: Path, durability: Durability, read_only: bool) -> sqlite3.Connection:
+    connection = _connect_to_read(path) if read_only else _connect(path, "rw")
+    try:
+        _prepare(connection, path, durability, read_only)
+        if not read_only:
+            flush_folder(path.parent)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 def _prepare(connection: sqlite3.Connection, path: Path, durability: Durability, read_only: bool) -> None:
     # What stands in the file may be hostile: no functions from within the schema, cells checked before they are used.
     for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "foreign_keys = OFF", f"cache_size = -{_CACHE_KIB}"):
@@ -306,7 +343,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, durability: Durability,
     _check_version(version, path)
     if read_only:
         if 0 < version < SCHEMA_VERSION:
-            connection.executescript(_text(f"reading_{version}.sql"))
+            connection.executescript(read_sql(f"reading_{version}.sql"))
         connection.execute("PRAGMA query_only = ON")
         if version == 0:
             raise damage(path, "it has tables and no version") if _has_tables(connection) else _nothing_yet(path)
@@ -330,51 +367,19 @@ def _prepare(connection: sqlite3.Connection, path: Path, durability: Durability,
 def _create(connection: sqlite3.Connection, path: Path) -> None:
     if _has_tables(connection):
         raise StoreDamaged(f"{path} is a database, but not of holdfast. Use another directory.")
-    connection.executescript(f"BEGIN IMMEDIATE; {_text('catalog.sql')} {_added_since(1)} {_MARKS} COMMIT;")
+    connection.executescript(f"BEGIN IMMEDIATE; {read_sql('catalog.sql')} {_added_since(1)} {_MARKS} COMMIT;")
 
 
 def _added_since(version: int) -> str:
-    return "".join(_text(f"catalog_{later}.sql") for later in range(version + 1, SCHEMA_VERSION + 1))
+    return "".join(read_sql(f"catalog_{later}.sql") for later in range(version + 1, SCHEMA_VERSION + 1))
 
 
 def _has_tables(connection: sqlite3.Connection) -> bool:
     return bool(connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
 
 
-# statements
-
-
 def _decode(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
-
-
-def _text(name: str) -> str:
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")
-
-
-@lru_cache(maxsize=1)
-def _queries() -> dict[str, str]:
-    parts = _text("queries.sql").split("-- name: ")[1:]
-    return {name.strip(): statement.strip() for name, _, statement in (part.partition("\n") for part in parts)}
-
-
-@lru_cache(maxsize=256)
-def _query(name: str, keys: int = 0) -> str:
-    return _queries()[name].replace("$keys", ", ".join("?" * keys))
-
-
-@lru_cache(maxsize=64)
-def _insertion(name: str, width: int, count: int) -> str:
-    row = f"({', '.join('?' * width)})"
-    return _queries()[name].replace("$rows", ", ".join([row] * count))
-
-
-def _blocks(keys: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
-    """Return the keys in blocks of few sizes; the last one is filled up with its own last key."""
-    for start in range(0, len(keys), _BLOCKS[-1]):
-        block = keys[start : start + _BLOCKS[-1]]
-        size = next(size for size in _BLOCKS if size >= len(block))
-        yield block if len(block) == size else [*block, *[block[-1]] * (size - len(block))]
 
 
 # what goes wrong

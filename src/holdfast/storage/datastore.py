@@ -19,7 +19,7 @@ from holdfast.model.content import Content, decode, layout_bytes, write_token
 from holdfast.storage.confine import remove
 from holdfast.storage.format import Appendable, Layout, check_layout
 from holdfast.storage.metadata import DATA, Metadata
-from holdfast.storage.ownership import Ownership, read_owner
+from holdfast.storage.ownership import Ownership
 from holdfast.storage.publish import StoredResult, publish
 from holdfast.storage.selection import choose_format, get_store_type
 from holdfast.storage.staging import constructing, stage
@@ -68,10 +68,11 @@ class ReadHandle:
 class WriteHandle:
     """A store under construction, open for writing one value: whole, or as the blocks of one array."""
 
-    def __init__(self, workdir: WorkDirectory, uid: str, store_type: str) -> None:
+    def __init__(self, workdir: WorkDirectory, uid: str, store_type: str, ownership: Ownership) -> None:
         self._workdir = workdir
         self._uid = uid
         self._store_type = store_type
+        self._ownership = ownership
         self._staged = ""
         self._blocks: _Blocks | None = None
 
@@ -111,7 +112,8 @@ class WriteHandle:
         self._blocks.append(block)
 
     def commit(self) -> StoredResult:
-        """Give the store its lasting name, and return when it is on the disk."""
+        """Give the store its lasting name, and return when it is on the disk; OwnershipError for one that was followed meanwhile."""
+        self._ownership.confirm()
         if self._blocks is not None:
             self._staged, self._blocks = self._blocks.finish(), None
         if not self._staged:
@@ -261,11 +263,11 @@ class DataStore:
             raise OwnershipError(
                 f"The store of node {self.uid} has no owner here. Use lock_store(store, ownership) first."
             )
-        lock_store(self, self._ownership)
+        self._ownership.confirm()
         if self.exists:
             verify_store(self.workdir, self.uid)
             raise InvalidData(f"The data of node {self.uid} are there already, and whole: a store is written once.")
-        return WriteHandle(self.workdir, self.uid, self.store_type)
+        return WriteHandle(self.workdir, self.uid, self.store_type, self._ownership)
 
 
 def get_datastore(
@@ -301,17 +303,9 @@ def lock_store(store: DataStore, ownership: Ownership) -> DataStore:
     ValueError
         The ownership is of another working directory.
     OwnershipError
-        It was released, or somebody else has it by now; says who and since when.
+        It was released, or the directory was taken from it; says by whom and since when.
     """
     if ownership.workdir.path != store.workdir.path:
         raise InvalidData(f"The ownership is of {ownership.workdir.path}, the store in {store.workdir.path}.")
-    holder = read_owner(store.workdir.owner_path)
-    if holder is None:
-        raise OwnershipError(
-            f"The working directory {store.workdir.path} is held by nobody: its ownership was released."
-        )
-    if holder != ownership.owner:
-        message = f"The working directory {store.workdir.path} is held by session {holder.session} of process {holder.process} on "
-        message += f"{holder.host}, since {holder.since}. Wait until it ends, or use another directory."
-        raise OwnershipError(message, host=holder.host, process=holder.process, since=holder.since)
+    ownership.confirm()
     return DataStore(store.workdir, store.uid, store.store_type, ownership)

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from holdfast.storage.catalog import Catalog
-from holdfast.storage.ownership import is_alive, read_owner
-from holdfast.storage.rows import FailureRow
+from holdfast.storage.owner import is_alive
+from holdfast.storage.ownership import named
+from holdfast.storage.rows import FailureRow, SessionRow
 from holdfast.storage.workdir import WorkDirectory, open_workdir
 
 FAILURES_SHOWN = 20
@@ -26,8 +27,9 @@ class Inventory:
     calls: int
     """Results of operations and ensemble members."""
     failed: int
-    session: dict[str, Any]
-    """The latest session: id, host, process, started, ended, progress, and whether it is alive; empty if there was none."""
+    sessions: tuple[dict[str, Any], ...]
+    """All that work there or were cut off there lately, or else the latest: id, host, process, engine, started, ended, progress, and
+    whether it is alive."""
     failures: tuple[FailureRow, ...]
     """The latest failures."""
 
@@ -42,22 +44,23 @@ def take_inventory(working_directory: str | os.PathLike[str]) -> Inventory:
     """
     workdir = open_workdir(working_directory, create=False)
     if not workdir.catalog_path.exists():
-        return Inventory(str(workdir.path), 0, 0, 0, {}, ())
+        return Inventory(str(workdir.path), 0, 0, 0, (), ())
     with Catalog.open(workdir, read_only=True) as catalog:
         totals = catalog.totals()
-        sessions = catalog.find_sessions(1)
+        latest = catalog.find_sessions(1)
+        alive = {holder.session: is_alive(holder) is not False for _, holder in named(workdir)}
+        working = [row for name in sorted(alive) if (row := catalog.find_session(name)) is not None]
         failures = tuple(catalog.list_failures(FAILURES_SHOWN))
-    session: dict[str, Any] = {}
-    if sessions:
-        row = sessions[0]
-        owner = json.loads(row.owner)
-        holder = read_owner(workdir.owner_path)
-        alive = holder is not None and holder.session == row.id and is_alive(holder) is not False
-        session = {
-            "id": row.id, "host": owner.get("host"), "process": owner.get("process"), "engine": row.engine, "started": row.started,
-            "ended": row.ended, "alive": alive, "progress": json.loads(row.progress),
-        }  # fmt: skip
-    return Inventory(str(workdir.path), totals.nodes, totals.calls, totals.failures, session, failures)
+    sessions = tuple(_describe(row, alive.get(row.id, False)) for row in working or latest)
+    return Inventory(str(workdir.path), totals.nodes, totals.calls, totals.failures, sessions, failures)
+
+
+def _describe(row: SessionRow, alive: bool) -> dict[str, Any]:
+    owner = json.loads(row.owner)
+    return {
+        "id": row.id, "host": owner.get("host"), "process": owner.get("process"), "engine": row.engine, "started": row.started,
+        "ended": row.ended, "alive": alive, "progress": json.loads(row.progress),
+    }  # fmt: skip
 
 
 def open_to_look(working_directory: str | os.PathLike[str]) -> tuple[WorkDirectory, Catalog]:

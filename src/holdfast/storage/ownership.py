@@ -1,156 +1,108 @@
-"""Let one session at a time own a working directory, and know a dead owner from a living one.
+"""Let sessions into a working directory, several beside each other or one alone, and know the dead from the living.
 
-Two things together are ownership: a POSIX lock on `owner.lock`, which the kernel drops when its process dies and
-which no child inherits, and `owner.json`, which says who it is. A lock that could be had is proof that an owner on
-this machine is dead; of an owner on another machine it proves nothing, because locks do not reach everywhere. Never
-decides anything by the wall clock.
+Whoever is in says so in a file, and holds locks that the kernel drops when its process dies: one on the door, shared
+by all sessions or had alone, and a session one on a byte of its own. A session is dead if that byte can be locked and
+its process is gone; of a session on another machine nothing can be proven, because neither locks nor the database
+reach there. Nobody is let in beside such a one. Never decides anything by the wall clock.
 
-State: the open, locked file of each `Ownership`; and, for the whole process, which directories it owns. POSIX locks
-leave no other way: they do not keep two sessions of one process apart, and closing any descriptor of the file would
-drop the lock of the other.
+State: the lock file of each `Ownership`; and, for the whole process, which directories it has entered. POSIX locks
+leave no other way: they do not keep two sessions of one process apart.
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import json
 import os
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
+from threading import Lock
 
-from holdfast.errors import HoldfastError, OwnershipError, StoreFailure, WorkingDirectoryError
+from holdfast.errors import HoldfastError, OwnershipError, StoreFailure
+from holdfast.storage.confine import make_folder
 from holdfast.storage.flush import flush_folder, replace_file
-from holdfast.storage.workdir import WorkDirectory, now
+from holdfast.storage.lockfile import LockFile
+from holdfast.storage.owner import Owner, boot_id, is_alive, owner_tag, read_owner
+from holdfast.storage.workdir import WorkDirectory
 
 PATIENCE = 2.0
 """Seconds that a lock may stay with a process that was just killed, while the kernel takes it down."""
 
+DOOR_SECONDS = 30.0
+"""How long a session waits at the door while somebody has the directory alone, or has stopped in it."""
+
 _PATIENT = "Wait until it ends, end that session, or use another directory."
-_OWNER_LIMIT = 16 * 1024
-_HELD = {errno.EACCES, errno.EAGAIN}
-_ONE_AT_A_TIME = threading.Lock()
-_OWNED_HERE: set[tuple[int, int, int]] = set()
-"""Process, device and inode of each directory that this process owns: a forked child owns nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """One session, so described that another process can tell whether it lives."""
-
-    host: str
-    """Name of the machine."""
-    boot: str
-    """Changes with every start of the machine."""
-    process: int
-    """Process id."""
-    started: str
-    """When the process started, by the kernel; compared, never calculated with."""
-    session: str
-    """Id of the session; empty for a worker."""
-    since: str
-    """When the session began, by the wall clock, for people."""
-    space: str = ""
-    """Process and time namespaces, within which process ids and start times mean anything."""
-
-
-def current_owner(session: str) -> Owner:
-    """Return who this process is."""
-    process = os.getpid()
-    return Owner(os.uname().nodename, _boot_id(), process, _started(process) or "", session, now(), _space())
-
-
-def is_alive(owner: Owner) -> bool | None:
-    """Return whether the process of an owner lives; None if that cannot be known from here."""
-    is_same = (owner.host == os.uname().nodename, owner.boot == _boot_id(), owner.space == _space())
-    return _is_alive(*is_same, owner.process, lambda started: started == owner.started)
-
-
-def owner_tag(owner: Owner) -> str:
-    """Return a short name of the owner's process, for names of what it leaves if it dies."""
-    return "-".join((*map(_short, (owner.host, owner.boot, owner.space, owner.started)), str(owner.process)))
-
-
-def is_tag_alive(tag: str) -> bool | None:
-    """Return the same as `is_alive`, for a name that `owner_tag` gave; None for any other name."""
-    host, boot, space, started, process = tag.split("-") if tag.count("-") == 4 else ("", "", "", "", "")
-    if not (process.isascii() and process.isdigit() and len(process) < 10):
-        return None
-    is_same = (host == _short(os.uname().nodename), boot == _short(_boot_id()), space == _short(_space()))
-    return _is_alive(*is_same, int(process), lambda text: _short(text) == started)
-
-
-def _is_alive(
-    same_host: bool, same_boot: bool, same_space: bool, process: int, is_start: Callable[[str], bool]
-) -> bool | None:
-    if not same_boot:
-        return False if same_host else None
-    if not same_space:
-        return None
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # it lives, and belongs to somebody else
-        pass
-    started = _started(process)
-    return None if started is None else is_start(started)
+_DOOR, _ENTRANCE = 0, 1
+_LIVES = 256
+_GUARD = Lock()
+_ENTERED_HERE: set[tuple[int, int, int]] = set()
+"""Process, device and inode of each directory that this process is in: a forked child is in none."""
 
 
 class Ownership:
-    """The right to write to a working directory, from `acquire` to `release`.
+    """The right to write to a working directory, from `acquire` to `release`; built by `acquire`."""
 
-    Parameters
-    ----------
-    workdir : WorkDirectory
-    owner : Owner
-    lock : int
-        Descriptor of the locked file.
-    place : tuple of int
-        Process, device and inode of the directory.
-    """
-
-    def __init__(self, workdir: WorkDirectory, owner: Owner, lock: int, place: tuple[int, int, int]) -> None:
+    def __init__(
+        self, workdir: WorkDirectory, owner: Owner, lock: LockFile, place: tuple[int, int, int], path: Path
+    ) -> None:
         self.workdir = workdir
         self.owner = owner
-        self._lock = lock
+        self._lock: LockFile | None = lock
         self._place = place
+        self._path = path
 
     @classmethod
-    def acquire(cls, workdir: WorkDirectory, owner: Owner) -> Ownership:
-        """Take ownership; at once if nobody holds it, or if its holder is dead.
+    def acquire(cls, workdir: WorkDirectory, owner: Owner, *, exclusive: bool = True) -> Ownership:
+        """Enter a directory: at once if nobody is in the way, or if those who are there are dead.
+
+        Parameters
+        ----------
+        workdir : WorkDirectory
+        owner : Owner
+        exclusive : bool
+            Have the directory alone: refused while a session works there, and none comes in. Else work beside other sessions,
+            and wait up to `DOOR_SECONDS` for one who has it alone.
 
         Raises
         ------
         OwnershipError
-            Somebody else holds it, or it cannot be known whether he is dead. Says who, since when and what to do.
+            Somebody else is there, or it cannot be known whether he is dead. Says who, since when and what to do.
         WorkingDirectoryError
             The file system cannot lock.
         """
-        with _ONE_AT_A_TIME, _translated(workdir):
-            place = _refuse_own(workdir)
-            lock = _lock(workdir, owner)
-            _OWNED_HERE.add(place)
-        return cls(workdir, owner, lock, place)
+        with _translated(workdir):
+            place = _reserve(workdir)
+            try:
+                lock = LockFile(workdir.lock_path)
+                try:
+                    path = (_enter_alone if exclusive else _enter_beside)(workdir, owner, lock)
+                except BaseException:
+                    lock.close()
+                    raise
+            except BaseException:
+                _ENTERED_HERE.discard(place)
+                raise
+        return cls(workdir, owner, lock, place, path)
 
     def confirm(self) -> None:
-        """Return if the directory still names this owner; one that was thought dead may find that it has lost it.
+        """Return if the directory still names this owner; one that was thought dead may find that it does not.
 
         Raises
         ------
         OwnershipError
-            It names another one, or none.
+            It was released, or the directory names another one, or none.
         StoreFailure
             It cannot be read.
         """
+        if self._lock is None:
+            raise OwnershipError(
+                f"The working directory {self.workdir.path} was released by session {self.owner.session}."
+            )
         with _translated(self.workdir):
-            holder = read_owner(self.workdir.owner_path)
+            holder = read_owner(self._path)
         if holder == self.owner:
             return
         taken = f"The working directory {self.workdir.path} was taken from session {self.owner.session}"
@@ -160,77 +112,102 @@ class Ownership:
         message = f"{taken} by session {holder.session} {_whereabouts(holder)}, since {holder.since}. {remedy}"
         raise OwnershipError(message, host=holder.host, process=holder.process, since=holder.since)
 
+    def others(self) -> list[Owner]:
+        """Return the other sessions that are in the directory and not proven dead, and have said who they are."""
+        with _translated(self.workdir):
+            found = {name: read_owner(entry_path(self.workdir, name)) for name in entries(self.workdir)}
+        return [
+            holder
+            for name, holder in found.items()
+            if holder is not None and name != self.owner.session and not self.is_dead(name)
+        ]
+
+    def is_dead(self, session: str) -> bool:
+        """Return whether another session is proven dead, or has left."""
+        if self._lock is None or session == self.owner.session or self._lock.is_held(_life(session)):
+            return False
+        with _translated(self.workdir):
+            holder = read_owner(entry_path(self.workdir, session))
+        return holder is None or not _may_live(holder, self.owner)
+
     def release(self) -> None:
-        """Give ownership back; a second time does nothing."""
-        with _ONE_AT_A_TIME:
-            if self._lock < 0:
-                return
-            lock, self._lock = self._lock, -1
-            try:
-                # A forked child that leaves the session's block must not take away what is its parent's.
-                if os.getpid() == self.owner.process and read_owner(self.workdir.owner_path) == self.owner:
-                    self.workdir.owner_path.unlink(missing_ok=True)
-            except OSError as error:
-                message = (
-                    f"{self.workdir.owner_path} cannot be removed: {error.strerror}. Remove it before the next session."
-                )
-                raise StoreFailure(message) from error
-            finally:
-                os.close(lock)
-                _OWNED_HERE.discard(self._place)
+        """Leave the directory; a second time does nothing."""
+        with _GUARD:
+            lock, self._lock = self._lock, None
+        if lock is None:
+            return
+        try:
+            # A forked child that leaves the session's block must not take away what is its parent's.
+            if os.getpid() == self.owner.process and read_owner(self._path) == self.owner:
+                self._path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreFailure(
+                f"{self._path} cannot be removed: {error.strerror}. Remove it before the next session."
+            ) from error
+        finally:
+            lock.close()
+            _ENTERED_HERE.discard(self._place)
 
 
-def read_owner(path: Path) -> Owner | None:
-    """Return the owner that a file names; None if there is no such file, or it is damaged."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except FileNotFoundError:
-        return None
-    with open(descriptor, "rb") as stream:
-        data = stream.read(_OWNER_LIMIT)
-    try:
-        members = json.loads(data)
-        owner = Owner(**{field.name: members[field.name] for field in fields(Owner)})
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return None
-    is_sound = type(owner.process) is int and all(
-        isinstance(text, str) for text in (owner.host, owner.boot, owner.started)
-    )
-    return owner if is_sound and 0 < owner.process < 2**31 else None
+def unlock(workdir: WorkDirectory) -> list[Owner]:
+    """Take a working directory from owners of which the user knows that they are dead.
 
-
-def unlock(workdir: WorkDirectory) -> Owner | None:
-    """Take a working directory from an owner of which the user knows that it is dead.
-
-    Only needed for an owner on another machine: one that died on this machine is followed without it.
+    Only needed for those on another machine: one that died on this machine is followed without it.
 
     Returns
     -------
-    Owner or None
-        Who was named as the owner; None if nobody held the directory.
+    list of Owner
+        Who was named as being in the directory.
 
     Raises
     ------
     OwnershipError
-        The owner lives on this machine, or its lock is held.
+        One of them lives on this machine.
     WorkingDirectoryError
         The file system cannot lock.
     StoreFailure
-        The name of the owner cannot be removed.
+        The name of an owner cannot be removed.
     """
-    with _ONE_AT_A_TIME, _translated(workdir):
-        _refuse_own(workdir)
-        lock = os.open(workdir.lock_path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    with _translated(workdir):
+        place = _reserve(workdir)
         try:
-            _wait_for_lock(workdir, lock)
-            holder = read_owner(workdir.owner_path)
-            if holder is not None and is_alive(holder):
-                raise _refusal(workdir, holder, _whereabouts(holder) + ", which is alive", _PATIENT)
-            workdir.owner_path.unlink(missing_ok=True)
-            flush_folder(workdir.path)
+            lock = LockFile(workdir.lock_path)
+            try:
+                _wait_for_door(workdir, lock, shared=False, seconds=PATIENCE / 10)
+                found = list(named(workdir))
+                for _, holder in found:
+                    if is_alive(holder):
+                        raise _refusal(workdir, holder, _whereabouts(holder) + ", which is alive", _PATIENT)
+                for path, _ in found:
+                    path.unlink(missing_ok=True)
+                    flush_folder(path.parent)
+            finally:
+                lock.close()
         finally:
-            os.close(lock)
-    return holder
+            _ENTERED_HERE.discard(place)
+    return [holder for _, holder in found]
+
+
+def entries(workdir: WorkDirectory) -> list[str]:
+    """Return the ids of the sessions that have entered and not left; the dead are among them."""
+    try:
+        names = os.listdir(workdir.sessions)
+    except FileNotFoundError:
+        return []
+    return sorted(name.removesuffix(".json") for name in names if name.endswith(".json"))
+
+
+def named(workdir: WorkDirectory) -> Iterator[tuple[Path, Owner]]:
+    """Yield who is said to be in a directory, with the file that says so; the dead are among them."""
+    for path in (workdir.owner_path, *(entry_path(workdir, name) for name in entries(workdir))):
+        holder = read_owner(path)
+        if holder is not None:
+            yield path, holder
+
+
+def entry_path(workdir: WorkDirectory, session: str) -> Path:
+    """Return where a session says who it is."""
+    return workdir.sessions / f"{session}.json"
 
 
 @contextmanager
@@ -244,70 +221,108 @@ def _translated(workdir: WorkDirectory) -> Iterator[None]:
         raise StoreFailure(message) from error
 
 
-def _refuse_own(workdir: WorkDirectory) -> tuple[int, int, int]:
-    """Refuse what this process owns already; to open and close the lock's file would drop the lock."""
-    place = _identify(workdir)
-    if place in _OWNED_HERE:
-        remedy = "Leave that session first, or use another directory."
-        raise _refusal(workdir, read_owner(workdir.owner_path), "of this same process", remedy)
+def _reserve(workdir: WorkDirectory) -> tuple[int, int, int]:
+    """Refuse what this process is in already; to open and close the lock file again would drop the locks."""
+    facts = os.stat(workdir.path)
+    place = os.getpid(), facts.st_dev, facts.st_ino
+    with _GUARD:
+        if place in _ENTERED_HERE:
+            remedy = "Leave that session first, or use another directory."
+            names = (workdir.owner_path, *(entry_path(workdir, name) for name in entries(workdir)))
+            holders = (read_owner(path) for path in names)
+            mine = next((holder for holder in holders if holder and holder.process == os.getpid()), None)
+            raise _refusal(workdir, mine, "of this same process", remedy)
+        _ENTERED_HERE.add(place)
     return place
 
 
-def _identify(workdir: WorkDirectory) -> tuple[int, int, int]:
-    facts = os.stat(workdir.path)
-    return os.getpid(), facts.st_dev, facts.st_ino
+# entering
 
 
-def _lock(workdir: WorkDirectory, owner: Owner) -> int:
-    """Return the descriptor of the locked file, after writing down who holds it."""
-    lock = os.open(workdir.lock_path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-    try:
-        _wait_for_lock(workdir, lock)
-        _refuse_unproven(workdir, owner)
-        scratch = workdir.tmp / f"owner.json.{os.urandom(8).hex()}"
-        replace_file(workdir.owner_path, json.dumps(asdict(owner), indent=2).encode() + b"\n", scratch)
-    except BaseException:
-        os.close(lock)
-        raise
-    return lock
+def _enter_alone(workdir: WorkDirectory, owner: Owner, lock: LockFile) -> Path:
+    _wait_for_door(workdir, lock, shared=False, seconds=PATIENCE / 10)
+    _refuse_unproven(workdir, owner, lock)
+    scratch = workdir.tmp / f"{owner_tag(owner)}.{os.urandom(8).hex()}"
+    replace_file(workdir.owner_path, _write(owner), scratch)
+    return workdir.owner_path
 
 
-def _wait_for_lock(workdir: WorkDirectory, lock: int) -> None:
-    """Lock, or refuse. A holder that may be dead is waited for: it keeps its locks until it is taken down."""
-    deadline = time.monotonic() + PATIENCE
-    brief = time.monotonic() + PATIENCE / 10
-    while not _try_lock(workdir, lock):
-        holder = read_owner(workdir.owner_path)
-        if time.monotonic() > (brief if holder is not None and is_alive(holder) else deadline):
+def _enter_beside(workdir: WorkDirectory, owner: Owner, lock: LockFile) -> Path:
+    """Enter one after the other, so that of two newcomers one sees the other."""
+    deadline = time.monotonic() + DOOR_SECONDS
+    while not lock.take(_ENTRANCE):
+        if time.monotonic() > deadline:
+            raise OwnershipError(
+                f"Another session has stopped while it entered {workdir.path}. Let it go on, or end it."
+            )
+        time.sleep(0.01)
+    _wait_for_door(workdir, lock, shared=True, seconds=DOOR_SECONDS)
+    _refuse_unproven(workdir, owner, lock)
+    make_folder(workdir.sessions)
+    _sweep(workdir, lock)
+    if not lock.take(_life(owner.session)):
+        raise _refusal(workdir, owner, "that has the same id", "Session ids are random: try again.")
+    # Not flushed: after a power cut nobody lives who is named here.
+    path = entry_path(workdir, owner.session)
+    path.write_bytes(_write(owner))
+    lock.give(_ENTRANCE)
+    return path
+
+
+def _wait_for_door(workdir: WorkDirectory, lock: LockFile, *, shared: bool, seconds: float) -> None:
+    """Come through the door, or refuse. A holder that may be dead is waited for: it keeps its locks until it is taken down."""
+    begun = time.monotonic()
+    while not lock.take(_DOOR, shared=shared):
+        alive = [holder for _, holder in named(workdir) if is_alive(holder)]
+        if time.monotonic() - begun > (seconds if alive else max(seconds, PATIENCE)):
+            holder = next(iter(alive), None)
             raise _refusal(workdir, holder, _whereabouts(holder), _PATIENT)
         time.sleep(0.01)
 
 
-def _try_lock(workdir: WorkDirectory, lock: int) -> bool:
-    try:
-        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
-    except OSError as error:
-        if error.errno in _HELD:
-            return False
-        raise WorkingDirectoryError(
-            f"The working directory {workdir.path} cannot be used: its file system cannot lock files "
-            f"({error.strerror}), so nothing would keep two sessions apart. Use a directory on a local disk."
-        ) from error
+def _refuse_unproven(workdir: WorkDirectory, owner: Owner, lock: LockFile) -> None:
+    """Refuse, though the locks are ours, if somebody named may be alive who holds none: locks do not reach everywhere."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        unproven = next((found for _, found in named(workdir) if _is_unproven(found, owner, lock)), None)
+        if unproven is None:
+            return
+        alive = is_alive(unproven)
+        if alive is None or time.monotonic() > deadline:  # one that is being taken down has no locks already
+            known = f"If you know that it has ended: holdfast unlock --work {workdir.path}. Else wait, or use another directory."
+            remedy = _PATIENT if alive else known
+            raise _refusal(workdir, unproven, _whereabouts(unproven) + ", whose end cannot be proven from here", remedy)
+        time.sleep(0.01)
 
 
-def _refuse_unproven(workdir: WorkDirectory, owner: Owner) -> None:
-    """Refuse, though the lock is ours, if whoever wrote `owner.json` may be alive: locks do not reach everywhere."""
-    holder = read_owner(workdir.owner_path)
-    if holder is None:
-        return
+def _is_unproven(holder: Owner, owner: Owner, lock: LockFile) -> bool:
+    return not lock.is_held(_life(holder.session)) and _may_live(holder, owner)
+
+
+def _may_live(holder: Owner, owner: Owner) -> bool:
+    """Return whether one that holds no lock may be alive nevertheless."""
     if replace(holder, session=owner.session, since=owner.since) == owner:  # this process, before it replaced itself
-        return
+        return False
     alive = is_alive(holder)
-    if alive or (alive is None and holder.boot != _boot_id()):
-        known = f"If you know that it has ended: holdfast unlock --work {workdir.path}. Else wait, or use another directory."
-        remedy = _PATIENT if alive else known
-        raise _refusal(workdir, holder, _whereabouts(holder) + ", whose end cannot be proven from here", remedy)
+    return alive is True or (alive is None and holder.boot != boot_id())
+
+
+def _sweep(workdir: WorkDirectory, lock: LockFile) -> None:
+    """Remove what the dead left; if nobody lives, all that is in `sessions/`."""
+    workdir.owner_path.unlink(missing_ok=True)
+    live = {name for name in entries(workdir) if lock.is_held(_life(name))}
+    for name in os.listdir(workdir.sessions):
+        if not live or name.partition(".")[0] not in {*live, "claims"}:
+            (workdir.sessions / name).unlink(missing_ok=True)
+
+
+def _life(session: str) -> int:
+    """Return the byte of the lock file that a session holds as long as it lives."""
+    return _LIVES + int.from_bytes(sha256(session.encode()).digest()[:7])
+
+
+def _write(owner: Owner) -> bytes:
+    return json.dumps(asdict(owner), indent=2).encode() + b"\n"
 
 
 def _whereabouts(holder: Owner | None) -> str:
@@ -324,40 +339,3 @@ def _refusal(workdir: WorkDirectory, holder: Owner | None, where: str, remedy: s
     held = f"is held by session {holder.session} {where}, since {holder.since}"
     message = f"The working directory {workdir.path} {held}. {remedy}"
     return OwnershipError(message, host=holder.host, process=holder.process, since=holder.since)
-
-
-def _boot_id() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return _ask("sysctl", "-n", "kern.boottime") or ""
-
-
-def _space() -> str:
-    found = []
-    for kind in ("pid", "time"):  # old kernels have no time namespaces, other systems neither
-        with suppress(OSError):
-            found.append(os.readlink(f"/proc/self/ns/{kind}"))
-    return " ".join(found)
-
-
-def _started(process: int) -> str | None:
-    """Return when a process started; empty if it is dead and not yet reaped, None if that may not be known."""
-    try:
-        # Field 22, counted behind the name, which may hold blanks and brackets. Source: man 5 proc.
-        rest = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return None if sys.platform == "linux" else _ask("ps", "-o", "lstart=", "-p", str(process))
-    return rest[19] if rest[0] not in "ZX" else ""
-
-
-def _ask(*command: str) -> str | None:
-    # Only where there is no /proc: the module is slow to import.
-    import subprocess
-
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
-    return answer.stdout.strip() or None
-
-
-def _short(text: str) -> str:
-    return sha256(text.encode()).hexdigest()[:10]

@@ -78,6 +78,9 @@ SELECT loop_key, number, state, seal FROM rounds WHERE loop_key = ? ORDER BY num
 -- name: find_round
 SELECT loop_key, number, state, seal FROM rounds WHERE loop_key = ? AND number = ?
 
+-- name: find_first_rounds
+SELECT loop_key, number, state, seal FROM rounds WHERE number = 0 AND loop_key IN ($keys)
+
 -- name: list_rounds
 SELECT loop_key, number, state, seal FROM rounds WHERE loop_key = ? AND number BETWEEN ? AND ? ORDER BY number
 
@@ -245,6 +248,18 @@ INSERT INTO sessions (id, owner, engine, started, ended, progress) VALUES (?, ?,
 ON CONFLICT (id) DO UPDATE SET owner = excluded.owner, engine = excluded.engine, started = excluded.started,
     ended = excluded.ended, progress = excluded.progress
 
+-- name: list_fences
+SELECT session FROM fences
+
+-- name: find_fence
+SELECT number FROM fences WHERE session = ?
+
+-- name: add_fence
+INSERT INTO fences (session) VALUES (?)
+
+-- name: remove_fence
+DELETE FROM fences WHERE session = ?
+
 -- name: put_target
 INSERT INTO targets (name, uid, asked, seal) VALUES (?, ?, ?, ?)
 ON CONFLICT (name) DO UPDATE SET uid = excluded.uid, asked = excluded.asked, seal = excluded.seal
@@ -368,3 +383,26 @@ SELECT rowid, key FROM marks WHERE rowid > ? ORDER BY rowid LIMIT ?
 
 -- name: last_mark
 SELECT coalesce(max(rowid), 0) FROM marks
+
+-- Of the database of claims:
+
+-- name: add_sharing
+INSERT INTO sharing (session) VALUES (?) ON CONFLICT DO NOTHING
+
+-- name: list_sharing
+SELECT session FROM sharing
+
+-- name: remove_sharing
+DELETE FROM sharing WHERE session = ?
+
+-- name: add_claim
+INSERT INTO claims (call_key, session) VALUES (?, ?) ON CONFLICT DO NOTHING
+
+-- name: find_claims
+SELECT call_key, session FROM claims WHERE call_key IN ($keys)
+
+-- name: remove_claim
+DELETE FROM claims WHERE call_key = ? AND session = ?
+
+-- name: remove_claims
+DELETE FROM claims WHERE session = ?

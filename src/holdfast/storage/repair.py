@@ -17,7 +17,8 @@ from holdfast.errors import StoreDamaged, WorkingDirectoryError
 from holdfast.storage.catalog import Catalog, open_to_write
 from holdfast.storage.confine import make_folder, remove
 from holdfast.storage.flush import flush_folder
-from holdfast.storage.ownership import Ownership, current_owner
+from holdfast.storage.owner import current_owner
+from holdfast.storage.ownership import Ownership
 from holdfast.storage.rows import ArrayRow, CallRow, LostRow, NodeRow, RoundRow, Row, SessionRow
 from holdfast.storage.staging import new_name
 from holdfast.storage.store import writing

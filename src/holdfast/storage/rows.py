@@ -174,9 +174,15 @@ class SessionRow(NamedTuple):
     """JSON."""
 
 
+class EndedRow(NamedTuple):
+    """That a session commits nothing from now on: it has ended, or it was followed because it is dead."""
+
+    id: str
+
+
 Row = (
     NodeRow | CallRow | ArrayRow | RoundRow | FailureRow | ImplementationRow | ReferentRow | SourceRow | TimesRow
-    | AcceptanceRow | LostRow | OvercomeRow | TargetRow | SessionRow | ExpansionRow
+    | AcceptanceRow | LostRow | OvercomeRow | TargetRow | SessionRow | ExpansionRow | EndedRow
 )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ from holdfast.storage.confine import remove
 from holdfast.storage.flush import flush_file, flush_folder
 from holdfast.storage.format import TEXT, Format, Layout
 from holdfast.storage.metadata import DATA, METADATA, Metadata, StoredFile, write_metadata
-from holdfast.storage.ownership import current_owner, is_tag_alive, owner_tag
+from holdfast.storage.owner import current_owner, is_tag_alive, owner_tag
 from holdfast.storage.selection import choose_format
 from holdfast.storage.stamp import Stamp, stamp_of
 from holdfast.storage.store import checksum, read_metadata_file, reading, writing
@@ -174,15 +174,16 @@ def read_staged(workdir: WorkDirectory, name: str) -> Staged:
 def sweep_tmp(workdir: WorkDirectory) -> int:
     """Remove what dead processes left in `tmp/`, and return how many things that were.
 
-    Only for the owner of the directory. What belongs to a living process, or to one of another machine, stays.
+    Only for who is in the directory. What belongs to a living process, or to one of another machine, stays.
     """
     count = 0
     with writing(workdir):
         for name in os.listdir(workdir.tmp):
             tag = name.partition(".")[0]
             if name.startswith((MARKER, "owner.json")) or is_tag_alive(tag) is False:
-                remove(workdir.tmp / name)
-                count += 1
+                with suppress(FileNotFoundError):  # another session that has just come in sweeps too
+                    remove(workdir.tmp / name)
+                    count += 1
     return count
 
 

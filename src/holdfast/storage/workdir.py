@@ -83,12 +83,17 @@ class WorkDirectory:
 
     @property
     def owner_path(self) -> Path:
-        """Who owns the directory; there only while somebody does."""
+        """Who has the directory alone; there only while somebody does."""
         return self.path / "owner.json"
 
     @property
+    def sessions(self) -> Path:
+        """Folder in which those say who they are that work beside each other, and of what they need for that; nothing in it lasts."""
+        return self.path / "sessions"
+
+    @property
     def lock_path(self) -> Path:
-        """The file that the owner holds locked."""
+        """The file that everybody holds locked in part who is in the directory."""
         return self.path / "owner.lock"
 
 

@@ -12,7 +12,16 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import Protocol, TextIO
 
-from holdfast.runtime.events import CodeChanged, Counts, Event, NodeFailed, ResultDiffers, RoundDone, WorkerLost
+from holdfast.runtime.events import (
+    CodeChanged,
+    Counts,
+    Event,
+    MadeElsewhere,
+    NodeFailed,
+    ResultDiffers,
+    RoundDone,
+    WorkerLost,
+)
 
 LIVE_SECONDS = 0.2
 LINES_SECONDS = 10.0
@@ -63,6 +72,13 @@ def describe(event: Event) -> str | None:
     if isinstance(event, ResultDiffers):
         what = f"{event.operation} {event.node[:8]}{event.node[64:]} gave another result than before"
         return f"{what}: {event.later[:16]}… instead of {event.earlier[:16]}…"
+    if isinstance(event, MadeElsewhere):
+        who = (
+            f"session {event.session} of process {event.process} on {event.host}"
+            if event.host
+            else f"session {event.session}"
+        )
+        return f"{event.operation}: {who} makes calls that are needed here; their results are waited for"
     if isinstance(event, RoundDone):
         return f"{event.operation} {event.uid[:8]}: round {event.number} done"
     if isinstance(event, NodeFailed):
@@ -74,12 +90,13 @@ def summary(counts: Counts, seconds: float) -> str:
     """Return how far it is, in one line."""
     parts = [f"{counts.done} done", f"{counts.reused} reused"]
     parts += [f"{counts.running} running"] if counts.running else []
+    parts += [f"{counts.elsewhere} made elsewhere"] if counts.elsewhere else []
     parts += [f"{counts.failed} failed"] if counts.failed else []
     rate = counts.done / seconds if seconds > 0 else 0.0
     parts += [f"{rate:.1f}/s"] if counts.done else []
     if counts.waiting and rate:
         parts.append(f"{_duration(counts.waiting / rate)} left")
-    why = ", ".join(f"{number} {reason}" for reason, number in list(counts.reasons.items()))
+    why = ", ".join(f"{number} {reason}" for reason, number in list(counts.reasons.items()) if number)
     return ", ".join(parts) + (f"; made for: {why}" if why else "")
 
 

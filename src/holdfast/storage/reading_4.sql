@@ -1,0 +1,1 @@
+-- A catalog of version 4 lacks nothing for those who only read it: numbers of sessions are for those who write.
