@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import holdfast as hf
-from holdfast.model.datatype import as_input
+from holdfast.model.argument import as_input
 from holdfast.runtime.contents import Contents
 from holdfast.runtime.finished import FinishedCalls
 from holdfast.storage.catalog import Catalog

@@ -64,14 +64,15 @@ def room_of(strings: Any) -> int:
 def _check(kind: str, data: Any, where: str, expected: str) -> None:
     if isinstance(data, (list, tuple)):
         for index, item in enumerate(data):
-            _check(kind, item, f"{where}[{index}]", expected)
+            place = f"{where}[{index}]"
+            _check(kind, item, place, expected)
+            if kind == "U" and isinstance(item, str) and item.endswith("\0"):
+                raise InvalidData(f"{place} ends with a zero character, which NumPy strings cannot hold. Use Bytes.")
         return
     if type(data) not in _TYPES[kind]:
         raise InvalidData(f"{where} is {data!r}, a {type(data).__name__}, which does not fit {expected}.")
     if kind in "fc" and type(data) is int and not _is_float(data):
         raise InvalidData(f"{where} is {data}, which no floating-point number equals.")
-    if kind == "U" and data.endswith("\0"):
-        raise InvalidData(f"{where} ends with a zero character, which NumPy strings cannot hold. Use Bytes.")
 
 
 def _is_float(number: int) -> bool:
