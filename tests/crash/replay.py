@@ -239,7 +239,9 @@ class Recording:
         return (*self._place(path), inode)
 
     def _is_inside(self, path: str) -> bool:
-        return path.startswith((f"{self._folder}/work", f"{self._folder}/acknowledged"))  # and not what is printed
+        return path == self._folder or path.startswith(
+            (f"{self._folder}/work", f"{self._folder}/acknowledged")
+        )  # and not what is printed
 
     def _behind(self, call: Call) -> Inode:
         return self._inodes[os.stat(f"/proc/{call.thread}/fd/{call.arguments[0]}").st_ino]

@@ -17,12 +17,15 @@ from collections.abc import Collection as Names
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
 from holdfast.errors import InvalidData, NotFound, StoreFailure
 from holdfast.storage.checkpoint import sweep_checkpoints
 from holdfast.storage.clearing import BLOCK, Clearing
 from holdfast.storage.confine import remove
+from holdfast.storage.flush import flush_folder
 from holdfast.storage.marks import Mark, Marks, Undo
 from holdfast.storage.needs import BLOCK as WEIGHED
 from holdfast.storage.needs import Amount, Needs
@@ -212,10 +215,11 @@ class _Work:
             self._catalog.move_log()
         self._catalog.clear(self._marks, chosen=self._has_chosen, room=self._room, confirm=ownership.confirm)
         with writing(self._workdir):
-            for store in self._unneeded_stores():
-                aside = self._workdir.tmp / new_name()  # in one step: half of a store must never be seen
-                os.rename(store, aside)
-                remove(aside)
+            for folder, stores in groupby(self._unneeded_stores(), attrgetter("parent")):
+                asides = [_put_aside(self._workdir, store) for store in stores]
+                flush_folder(folder)  # half of a store must never be seen in its place, after a power cut neither
+                for aside in asides:
+                    remove(aside)
         sweep_checkpoints(self._workdir, self._catalog)
         self._catalog.drop_targets(self._found.dropped, ownership.confirm)  # last: the same again must find them
         with suppress(
@@ -310,6 +314,12 @@ def _matching(wanted: str, names: Names[str]) -> list[str]:
     if not found:
         raise NotFound(f"There is no target {wanted!r}. There are: {', '.join(sorted(names)) or 'none'}.")
     return found
+
+
+def _put_aside(workdir: WorkDirectory, store: Path) -> Path:
+    aside = workdir.tmp / new_name()
+    os.rename(store, aside)
+    return aside
 
 
 def _size(store: Path) -> int:

@@ -29,7 +29,7 @@ def keep_reserve(workdir: WorkDirectory) -> bool:
     try:
         if wanted > max(LEAST, shutil.disk_usage(workdir.path).total // _SHARE):
             return False
-        descriptor = os.open(workdir.reserve_path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        descriptor = os.open(workdir.reserve_path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
         try:
             _fill(descriptor, wanted)
         finally:

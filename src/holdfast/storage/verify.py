@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,7 +42,7 @@ from holdfast.storage.rows import (
     TargetRow,
     TimesRow,
 )
-from holdfast.storage.store import read_text, store_path, verify_store
+from holdfast.storage.store import read_text, reading, store_path, verify_store
 from holdfast.storage.workdir import WorkDirectory, open_workdir
 
 OTHERS: tuple[type[Row], ...] = (
@@ -99,9 +100,10 @@ def check_log(workdir: WorkDirectory) -> list[Finding]:
     """Return what is wrong with the log of the catalog; whoever opens the catalog to write to it must have asked before."""
     log = workdir.catalog_path.with_name(workdir.catalog_path.name + "-wal")
     try:
-        broken = find_break(log)
-    except (InvalidData, OSError) as error:
-        return [Finding("", str(log), str(error))]
+        with reading(log):
+            broken = find_break(log)
+    except StoreDamaged as error:
+        return [Finding("", str(log), str(error.__cause__))]
     reason = f"it is damaged from byte {broken} on; rows that were committed behind that are lost"
     return [] if broken is None else [Finding("", str(log), reason)]
 
@@ -178,12 +180,10 @@ class Verifier:
         for inner in list_generations(self._workdir):
             path = self._workdir.path.joinpath(*inner)
             try:
-                with open_within(self._workdir.path, inner) as stream:
-                    read_generation(stream)
-            except FileNotFoundError:
-                pass  # of an operation that went on, or was done
-            except (InvalidData, OSError) as error:
-                self._note(inner[2], str(path), str(error))
+                with reading(path), suppress(FileNotFoundError), open_within(self._workdir.path, inner) as stream:
+                    read_generation(stream)  # it is not there of an operation that went on, or was done
+            except StoreDamaged as error:
+                self._note(inner[2], str(path), str(error.__cause__))
                 self.damaged.append(path)
 
     def _check_log_and_stores(self) -> None:
@@ -207,8 +207,9 @@ class Verifier:
     def _list(self, folder: Path, reason: str) -> list[Path]:
         root = self._workdir.path
         try:
-            return [folder / name for name in sorted(list_within(root, folder.relative_to(root).parts))]
-        except OSError:
+            with reading(folder):
+                return [folder / name for name in sorted(list_within(root, folder.relative_to(root).parts))]
+        except StoreDamaged:
             self._note("", str(folder), reason)
             return []
 
