@@ -165,7 +165,10 @@ class Texts:
             numpy.zeros((0, 3)),
             numpy.array(True),
             numpy.arange(3, dtype="i2"),
+            numpy.arange(40, dtype="u1"),
         ):
+            if array.dtype != "u1" and not form.accepts(Layout("<f8", (3,))):
+                continue  # it lays out bytes only
             with self.place.open("w+b") as stream:
                 form.write(array, stream)
                 stream.seek(0)

@@ -92,6 +92,8 @@ def _entry(workdir: WorkDirectory, catalog: Catalog, node: NodeRow, call: CallRo
     if call is None:
         raise damage(workdir.catalog_path, f"the result of node {node.uid.hex()} is gone")
     text = call.text if call.text is not None else read_text(workdir, (call.store or b"").hex(), digest=call.digest)
+    if not text.isascii():
+        raise damage(workdir.catalog_path, f"the result of node {node.uid.hex()} is no text")
     rows = catalog.find_arrays([bytes.fromhex(digest) for digest in array_digests(text)])
     size = len(text) + sum(map(_size, rows.values()))
     place = str(store_path(workdir, call.store.hex())) if call.store else "catalog"

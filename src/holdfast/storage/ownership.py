@@ -22,7 +22,7 @@ from pathlib import Path
 from threading import Lock
 
 from holdfast.errors import HoldfastError, OwnershipError, StoreFailure
-from holdfast.storage.confine import make_folder
+from holdfast.storage.confine import list_within, make_folder
 from holdfast.storage.flush import flush_folder, replace_file
 from holdfast.storage.lockfile import LockFile
 from holdfast.storage.owner import Owner, boot_id, is_alive, owner_tag, read_owner
@@ -191,8 +191,11 @@ def unlock(workdir: WorkDirectory) -> list[Owner]:
 def entries(workdir: WorkDirectory) -> list[str]:
     """Return the ids of the sessions that have entered and not left; the dead are among them."""
     try:
-        names = os.listdir(workdir.sessions)
-    except FileNotFoundError:
+        names = list_within(workdir.path, (workdir.sessions.name,))
+    except (
+        FileNotFoundError,
+        NotADirectoryError,
+    ):  # nobody was here, or somebody put a link there, through which nobody goes
         return []
     return sorted(name.removesuffix(".json") for name in names if name.endswith(".json"))
 
@@ -311,7 +314,7 @@ def _sweep(workdir: WorkDirectory, lock: LockFile) -> None:
     """Remove what the dead left; if nobody lives, all that is in `sessions/`."""
     workdir.owner_path.unlink(missing_ok=True)
     live = {name for name in entries(workdir) if lock.is_held(_life(name))}
-    for name in os.listdir(workdir.sessions):
+    for name in list_within(workdir.path, (workdir.sessions.name,)):
         if not live or name.partition(".")[0] not in {*live, "claims"}:
             (workdir.sessions / name).unlink(missing_ok=True)
 
