@@ -16,6 +16,7 @@ _HEADER = 32
 _FRAME = 24
 _MAGIC = (0x377F0682, 0x377F0683)
 _PAGES = {2**power for power in range(9, 17)}
+_PAGE = 4096
 _NO_SUM = (0, 0)
 
 
@@ -49,7 +50,7 @@ def _find(stream: BufferedReader) -> int | None:
     order = ">" if magic & 1 else "<"
     total = _sum(header[:_FRAME], order, _NO_SUM)
     if magic not in _MAGIC or page not in _PAGES or total != struct.unpack_from(">2I", header, _FRAME):
-        return 0
+        return 0 if _holds_commit(stream, header) else None
     place, broken, is_committed = _HEADER, None, False
     while len(frame := stream.read(_FRAME + page)) == _FRAME + page:
         is_ours = frame[8:16] == header[16:24]  # else it is left from before the log began anew
@@ -63,6 +64,15 @@ def _find(stream: BufferedReader) -> int | None:
             is_committed = is_committed or struct.unpack_from(">I", frame, 4) != (0,)
         place += len(frame)
     return None
+
+
+def _holds_commit(stream: BufferedReader, header: bytes) -> bool:
+    """Return whether something was committed behind a broken header; if not, it was torn when the log began, or began anew."""
+    while len(frame := stream.read(_FRAME + _PAGE)) == _FRAME + _PAGE:
+        is_ours = frame[8:12] == header[16:20] or frame[12:16] == header[20:24]
+        if is_ours and struct.unpack_from(">I", frame, 4) != (0,):
+            return True
+    return False
 
 
 def _sum(data: bytes, order: str, total: tuple[int, int]) -> tuple[int, int]:
