@@ -12,9 +12,10 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from time import monotonic
 
-from holdfast.errors import OwnershipError
+from holdfast.errors import OwnershipError, StoreFailure
 from holdfast.storage.claims import Claims
 from holdfast.storage.doorbell import LOOK_SECONDS, Doorbell
 from holdfast.storage.owner import Owner
@@ -157,7 +158,8 @@ class Sharing:
         self._ring_others()
 
     def _ring_others(self) -> None:
-        self._bell.ring(entries(self._ownership.workdir))
+        with suppress(StoreFailure):  # who is not rung at looks by himself soon
+            self._bell.ring(entries(self._ownership.workdir))
 
     def _listen(self, rung: Callable[[], None], failed: Callable[[Exception], None]) -> None:
         try:

@@ -197,6 +197,10 @@ def entries(workdir: WorkDirectory) -> list[str]:
         NotADirectoryError,
     ):  # nobody was here, or somebody put a link there, through which nobody goes
         return []
+    except OSError as error:
+        raise StoreFailure(
+            f"{workdir.sessions} cannot be read: {error.strerror}. Try again when that is over."
+        ) from error
     return sorted(name.removesuffix(".json") for name in names if name.endswith(".json"))
 
 
