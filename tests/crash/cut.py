@@ -55,7 +55,7 @@ def cut_in(
     recording = _record(prepared, situation, is_ordered, failing)
     drawn = {state.digest: (where, state) for where, state in _draw(recording, wanted, is_ordered, chance)}
     kind = f"{situation.durability}, {'ordered' if is_ordered else 'strict'}{', a flush failed' if fails else ''}"
-    for where, found in _judge(prepared, situation, fails, list(drawn.values()), recording.acknowledged):
+    for where, found in _judge(prepared, situation, list(drawn.values()), recording.acknowledged):
         report.count(kind)
         report.note(f"{situation.does}, {kind}, {where}", found)
 
@@ -114,7 +114,7 @@ def _choose(pending: list[Change], is_ordered: bool, chance: random.Random) -> t
 
 
 def _judge(
-    prepared: Prepared, situation: Situation, fails: bool, drawn: list[tuple[str, State]], acknowledged: bytes
+    prepared: Prepared, situation: Situation, drawn: list[tuple[str, State]], acknowledged: bytes
 ) -> list[tuple[str, list[str]]]:
     """Judge states one after the other in one new process: an interpreter for each would take most of the time."""
     with prepared.trials.begin() as place:
@@ -129,7 +129,6 @@ def _judge(
                         trial,
                         situation.program,
                         may_lose=situation.durability == "process",
-                        flush_failed=fails,
                         repair=situation.before == "damaged",
                     )
                     print(json.dumps(found), file=verdicts, flush=True)

@@ -25,9 +25,7 @@ from holdfast.storage.rows import CallRow
 from holdfast.storage.workdir import open_workdir
 
 
-def judge(
-    trial: Path, name: str, *, may_lose: bool = False, flush_failed: bool = False, repair: bool = False
-) -> list[str]:
+def judge(trial: Path, name: str, *, may_lose: bool = False, repair: bool = False) -> list[str]:
     """Return what is wrong.
 
     Parameters
@@ -38,8 +36,6 @@ def judge(
         Program.
     may_lose : bool
         What was acknowledged last may be missing, but nothing before something that is there.
-    flush_failed : bool
-        A flush has failed: what it was to bring to the disk may stand in the log of the catalog in part, and `verify` may say so.
     repair : bool
         The directory was damaged before, and is repaired first.
     """
@@ -47,7 +43,7 @@ def judge(
     try:
         if repair:
             main(["verify", "--repair", "--work", str(trial / "work")])
-        return [*_judge(trial, name, may_lose, flush_failed)]
+        return [*_judge(trial, name, may_lose)]
     except Exception as error:
         return [f"the judge met {type(error).__name__}: {error}"]
 
@@ -58,11 +54,11 @@ def lines(trial: Path, file: str) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
-def _judge(trial: Path, name: str, may_lose: bool, flush_failed: bool) -> Iterator[str]:
+def _judge(trial: Path, name: str, may_lose: bool) -> Iterator[str]:
     work, program = trial / "work", programs.PROGRAMS[name]
     acknowledged, before = list(dict.fromkeys(lines(trial, "acknowledged"))), lines(trial, "ran")
     if (work / "holdfast.json").exists():
-        yield from verify(work, may_break=may_lose or flush_failed)
+        yield from verify(work, may_lose=may_lose)
     elif acknowledged and not may_lose:
         yield f"there is no directory, but {acknowledged[-1]} was acknowledged"
     with warnings.catch_warnings(record=True) as warned, hf.Session(work, **program.options) as session:
@@ -79,7 +75,7 @@ def _judge(trial: Path, name: str, may_lose: bool, flush_failed: bool) -> Iterat
     if again:
         yield f"ran again although committed: {sorted(again)[:5]}"
     yield from _left_behind(work)
-    yield from verify(work, may_break=may_lose or flush_failed)
+    yield from verify(work, may_lose=may_lose)
 
 
 def _is_there(line: str, session: hf.Session) -> bool:
@@ -107,14 +103,14 @@ def _is_equal(found: Any, expected: Any) -> bool:
     return bool(found == expected)
 
 
-def verify(work: Path, *, may_break: bool = False) -> Iterator[str]:
-    """Ask the command line what is damaged. Where the log may break off, it may say so: that is of no node that it knows."""
+def verify(work: Path, *, may_lose: bool = False) -> Iterator[str]:
+    """Ask the command line what is damaged. Where the newest may be lost, it may say so: that is of no node that it knows."""
     with contextlib.redirect_stdout(io.StringIO()) as output, contextlib.redirect_stderr(io.StringIO()) as errors:
         status = main(["verify", "--work", str(work), "--json"])
     findings = (
         json.loads(output.getvalue())["findings"] if output.getvalue() else [{"node": "", "said": errors.getvalue()}]
     )
-    if status and not (may_break and all(not finding["node"] for finding in findings)):
+    if status and not (may_lose and all(not finding["node"] for finding in findings)):
         yield f"holdfast verify: {findings}"
 
 

@@ -70,3 +70,34 @@ def test_what_is_left_from_before_the_log_began_anew_is_not_taken_for_damage(tmp
     assert log.stat().st_size > 9 * FRAME
     assert find_break(log) is None
     connection.close()
+
+
+@pytest.mark.parametrize("torn", [b"", bytes(FRAME - 24)])
+def test_what_a_killed_transaction_left_behind_a_torn_one_is_not_taken_for_damage(
+    log: Path, tmp_path: Path, torn: bytes
+) -> None:
+    """A session is killed within a transaction, the next one writes over its beginning, and the power is cut."""
+    killed = sqlite3.connect(tmp_path / "killed.db", isolation_level=None)
+    killed.executescript("PRAGMA journal_mode = WAL; CREATE TABLE t (x);")
+    killed.execute("PRAGMA cache_spill = 1")
+    killed.execute("PRAGMA cache_size = 1")
+    killed.execute("BEGIN")
+    killed.executemany("INSERT INTO t VALUES (?)", [(bytes(3000),)] * 40)  # spilled into the log, and never committed
+    for ending in ("", "-wal"):
+        shutil.copy(tmp_path / f"killed.db{ending}", tmp_path / f"next.db{ending}")
+    killed.close()
+    following = sqlite3.connect(tmp_path / "next.db", isolation_level=None)
+    following.execute("PRAGMA wal_autocheckpoint = 0")
+    following.execute("INSERT INTO t VALUES (1)")
+    log = Path(shutil.copy(tmp_path / "next.db-wal", tmp_path / "log"))
+    following.close()
+    written = [place for place in range(32, log.stat().st_size, FRAME) if _commits_at(log, place)]
+    assert log.stat().st_size > written[-1] + 3 * FRAME
+    data = log.read_bytes()
+    end = written[-1] + FRAME
+    log.write_bytes(data[: end - len(torn)] + torn + data[end:])
+    assert find_break(log) is None
+
+
+def _commits_at(log: Path, place: int) -> bool:
+    return log.read_bytes()[place + 4 : place + 8] != bytes(4)
