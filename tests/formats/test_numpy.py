@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as arrays
 
 from holdfast.errors import InvalidData
 from holdfast.formats.numpy import NumpyFormat
-from holdfast.model.content import array_digest, canonical_array
+from holdfast.model.canonical import array_digest, canonical_array
 from holdfast.storage.format import Layout, Mappable
 
 FORMAT = NumpyFormat()

@@ -9,7 +9,7 @@ import pytest
 
 from holdfast.errors import InvalidData
 from holdfast.formats.verbatim import PickleFormat, TableFormat
-from holdfast.model.content import array_digest
+from holdfast.model.canonical import array_digest
 from holdfast.storage.format import Layout
 
 DATA = np.frombuffer(b"ARROW1\0\0 and so on", "u1")

@@ -247,16 +247,16 @@ def test_a_forged_expansion_imports_nothing(tmp_path: Path, monkeypatch: pytest.
     log, executed = str(tmp_path / "log"), tmp_path / "executed"
     with hf.Session(tmp_path / "work") as session, pytest.raises(hf.OperationFailed, match="not mended"):
         session.result(breaks_at(1, log))
-    (tmp_path / "hostile.py").write_text(f"open({str(executed)!r}, 'w')")
+    (tmp_path / "forgery.py").write_text(f"open({str(executed)!r}, 'w')")
     monkeypatch.syspath_prepend(tmp_path)
-    forge(tmp_path / "work" / "catalog.db", hf.operation(lambda: 0, name="hostile.run", version="1")())
+    forge(tmp_path / "work" / "catalog.db", hf.operation(lambda: 0, name="forgery.run", version="1")())
     with (
         hf.Session(tmp_path / "work") as session,
-        pytest.raises(hf.OperationFailed, match=r"hostile\.run cannot be found"),
+        pytest.raises(hf.OperationFailed, match=r"forgery\.run cannot be found"),
     ):
         session.result(breaks_at(1, log))
     assert not executed.exists()
-    assert "hostile" not in sys.modules
+    assert "forgery" not in sys.modules
 
 
 def forge(catalog: Path, node: Any) -> None:

@@ -11,8 +11,8 @@ import pytest
 import holdfast as hf
 from holdfast.errors import GraphError, NotFound, OwnershipError, SessionClosed
 from holdfast.runtime.events import CodeChanged, NodeDone, NodeStarted
-from holdfast.storage.catalog import Catalog
 from holdfast.storage.workdir import open_workdir
+from holdfast.storage.writer import CatalogWriter
 
 
 @hf.operation
@@ -218,7 +218,7 @@ def test_a_second_session_is_refused_and_told_who(tmp_path: Path) -> None:
 def test_a_session_that_was_followed_commits_nothing_more(tmp_path: Path) -> None:
     with hf.Session(tmp_path / "work") as late:
         assert late.result(add(1)) == 2
-        with Catalog.open(open_workdir(tmp_path / "work")) as catalog:
+        with CatalogWriter.open(open_workdir(tmp_path / "work")) as catalog:
             catalog.enter("follower", lambda session: True)
         with pytest.raises(OwnershipError, match=f"taken from session {late.id}"):
             late.result(add(2))

@@ -5,7 +5,8 @@ import sys
 import numpy
 import pytest
 
-from holdfast.model.content import array_digest, canonical_array, encode, write_token
+from holdfast.model.canonical import array_digest, canonical_array
+from holdfast.model.content import encode, write_token
 from holdfast.runtime.code import describe
 from holdfast.runtime.job import Call, Code, Failed, Finished, Inline, InMemory, Job, Lost, Stack
 from holdfast.runtime.worker import lost, run_job

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.storage.catalog import Catalog
 from holdfast.storage.workdir import WorkDirectory, open_workdir
+from holdfast.storage.writer import CatalogWriter
 
 
 @pytest.fixture
@@ -18,9 +18,9 @@ def workdir(tmp_path: Path) -> WorkDirectory:
 
 
 @pytest.fixture
-def catalog(workdir: WorkDirectory) -> Iterator[Catalog]:
+def catalog(workdir: WorkDirectory) -> Iterator[CatalogWriter]:
     """A fresh catalog."""
-    with Catalog.open(workdir) as opened:
+    with CatalogWriter.open(workdir) as opened:
         yield opened
 
 

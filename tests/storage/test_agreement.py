@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from holdfast.storage.catalog import Catalog
 from holdfast.storage.rows import CallRow, FailureRow, NodeRow, RoundRow, Row, TargetRow
 from holdfast.storage.workdir import WorkDirectory, open_workdir
+from holdfast.storage.writer import CatalogWriter
 
 NAMES = st.integers(0, 12)
 TEXTS = st.binary(max_size=40)
@@ -54,7 +54,7 @@ class CatalogMachine(RuleBasedStateMachine):
         super().__init__()
         self.place = Path(tempfile.mkdtemp(prefix="holdfast-agreement-"))
         self.workdir = open_workdir(self.place / "0")
-        self.catalog = Catalog.open(self.workdir, "process")
+        self.catalog = CatalogWriter.open(self.workdir, "process")
         self.nodes: dict[bytes, NodeRow] = {}
         self.calls: dict[bytes, CallRow] = {}
         self.failures: dict[bytes, FailureRow] = {}
@@ -84,7 +84,7 @@ class CatalogMachine(RuleBasedStateMachine):
     @rule()
     def reopen(self) -> None:
         self.catalog.close()
-        self.catalog = Catalog.open(self.workdir, "process")
+        self.catalog = CatalogWriter.open(self.workdir, "process")
 
     @rule()
     def crash(self) -> None:
@@ -93,18 +93,18 @@ class CatalogMachine(RuleBasedStateMachine):
         shutil.copytree(self.workdir.path, crashed.path)
         self.catalog.close()
         self.workdir = crashed
-        self.catalog = Catalog.open(crashed, "process")
+        self.catalog = CatalogWriter.open(crashed, "process")
 
     @rule()
     def look_from_outside(self) -> None:
-        with Catalog.open(self.workdir, read_only=True) as reader:
+        with CatalogWriter.open(self.workdir, read_only=True) as reader:
             self.compare(reader)
 
     @invariant()
     def agrees(self) -> None:
         self.compare(self.catalog)
 
-    def compare(self, catalog: Catalog) -> None:
+    def compare(self, catalog: CatalogWriter) -> None:
         keys = [key(name) for name in range(13)]
         assert catalog.find_nodes(keys) == self.nodes
         assert catalog.find_call_keys(keys) == {uid: row.call_key for uid, row in self.nodes.items()}

@@ -21,9 +21,8 @@ from holdfast.errors import (
     StoreFailure,
     WorkingDirectoryError,
 )
-from holdfast.model.content import array_digest
+from holdfast.model.canonical import array_digest
 from holdfast.storage import database
-from holdfast.storage.catalog import Catalog
 from holdfast.storage.database import SCHEMA_VERSION
 from holdfast.storage.rows import (
     AcceptanceRow,
@@ -42,6 +41,7 @@ from holdfast.storage.rows import (
     Totals,
 )
 from holdfast.storage.workdir import WorkDirectory
+from holdfast.storage.writer import CatalogWriter
 
 
 def digest(text: object) -> bytes:
@@ -69,12 +69,12 @@ def accepted(withdrawn: str = "") -> AcceptanceRow:
     return AcceptanceRow("demo.add", digest("old"), digest("new"), "me", "today", "a new name", withdrawn)
 
 
-def count(catalog: Catalog) -> tuple[int, int, int]:
+def count(catalog: CatalogWriter) -> tuple[int, int, int]:
     found = catalog.totals()
     return found.nodes, found.calls, found.failures
 
 
-def test_a_new_catalog_knows_nothing(catalog: Catalog) -> None:
+def test_a_new_catalog_knows_nothing(catalog: CatalogWriter) -> None:
     assert catalog.find_nodes([digest(1)]) == {}
     assert catalog.find_calls([]) == {}
     assert catalog.last_round(digest(1)) is None
@@ -84,9 +84,9 @@ def test_a_new_catalog_knows_nothing(catalog: Catalog) -> None:
 def test_what_was_written_is_found_also_after_closing(workdir: WorkDirectory) -> None:
     nodes = [node(i, f"demo.f{i % 3}") for i in range(20)]
     calls = [call(i, b"[%d]" % i) for i in range(20)]
-    with Catalog.open(workdir) as catalog:
+    with CatalogWriter.open(workdir) as catalog:
         assert catalog.write([*nodes, *calls]) == ()
-    with Catalog.open(workdir) as catalog:
+    with CatalogWriter.open(workdir) as catalog:
         assert catalog.find_nodes([row.uid for row in nodes]) == {row.uid: row for row in nodes}
         assert catalog.find_call_keys([row.uid for row in nodes]) == {row.uid: row.call_key for row in nodes}
         assert catalog.find_calls([row.call_key for row in calls]) == {row.call_key: row for row in calls}
@@ -94,14 +94,14 @@ def test_what_was_written_is_found_also_after_closing(workdir: WorkDirectory) ->
 
 
 @pytest.mark.parametrize("number", [0, 1, 2, 8, 9, 64, 65, 512, 513, 3000])
-def test_any_number_of_keys_is_looked_up_at_once(catalog: Catalog, number: int) -> None:
+def test_any_number_of_keys_is_looked_up_at_once(catalog: CatalogWriter, number: int) -> None:
     rows = [call(i) for i in range(number)]
     catalog.write(rows)
     asked = [row.call_key for row in rows] + [digest("unknown")]
     assert set(catalog.find_calls(asked + asked[:3])) == {row.call_key for row in rows}
 
 
-def test_arrays_are_found_inline_in_stores_and_as_stacks(catalog: Catalog) -> None:
+def test_arrays_are_found_inline_in_stores_and_as_stacks(catalog: CatalogWriter) -> None:
     data = bytes(range(48))
     rows = [
         inline(data, (2, 3)),
@@ -112,7 +112,7 @@ def test_arrays_are_found_inline_in_stores_and_as_stacks(catalog: Catalog) -> No
     assert catalog.find_arrays([row.digest for row in rows]) == {row.digest: row for row in rows}
 
 
-def test_rounds_are_found_by_number_and_the_last_without_looking_at_the_others(catalog: Catalog) -> None:
+def test_rounds_are_found_by_number_and_the_last_without_looking_at_the_others(catalog: CatalogWriter) -> None:
     rounds = [RoundRow(digest("loop"), number, f"state {number}") for number in range(300)]
     catalog.write([*reversed(rounds), RoundRow(digest("other"), 1000, "")])
     assert catalog.last_round(digest("loop")) == rounds[-1]
@@ -121,7 +121,7 @@ def test_rounds_are_found_by_number_and_the_last_without_looking_at_the_others(c
     assert catalog.count_rounds(digest("loop")) == 300
 
 
-def test_the_latest_implementation_is_the_one_last_used_whatever_the_clock_says(catalog: Catalog) -> None:
+def test_the_latest_implementation_is_the_one_last_used_whatever_the_clock_says(catalog: CatalogWriter) -> None:
     old = ImplementationRow(digest("old"), "demo.add", {"demo.add": "1", "helper": "x"}, "2030-01-01T00:00:00Z")
     new = ImplementationRow(digest("new"), "demo.add", {"demo.add": "2"}, "1999-01-01T00:00:00Z")
     assert catalog.latest_implementation("demo.add") is None
@@ -134,7 +134,7 @@ def test_the_latest_implementation_is_the_one_last_used_whatever_the_clock_says(
     assert catalog.find_implementation(digest("none")) is None
 
 
-def test_two_operations_may_share_an_implementation(catalog: Catalog) -> None:
+def test_two_operations_may_share_an_implementation(catalog: CatalogWriter) -> None:
     """As those do whose author gave both the same version."""
     catalog.write([ImplementationRow(digest("v2"), name, {"version": "2"}, "t") for name in ("demo.add", "demo.sub")])
     for name in ("demo.add", "demo.sub"):
@@ -143,13 +143,13 @@ def test_two_operations_may_share_an_implementation(catalog: Catalog) -> None:
         assert found.operation == name
 
 
-def test_a_target_can_be_asked_for_again_under_its_name(catalog: Catalog) -> None:
+def test_a_target_can_be_asked_for_again_under_its_name(catalog: CatalogWriter) -> None:
     catalog.write([TargetRow("model", digest(1), "t"), TargetRow("final", digest(2), "t")])
     catalog.write([TargetRow("model", digest(3), "u")])
     assert catalog.find_targets() == [TargetRow("final", digest(2), "t"), TargetRow("model", digest(3), "u")]
 
 
-def test_a_session_is_brought_up_to_date_by_writing_it_again(catalog: Catalog) -> None:
+def test_a_session_is_brought_up_to_date_by_writing_it_again(catalog: CatalogWriter) -> None:
     first, second = SessionRow("a", "{}", "threads", "t"), SessionRow("b", "{}", "threads", "t")
     catalog.write([first])
     catalog.write([second])
@@ -158,13 +158,13 @@ def test_a_session_is_brought_up_to_date_by_writing_it_again(catalog: Catalog) -
     assert catalog.find_sessions(9) == [second, first._replace(ended="u", progress='{"done":1}')]
 
 
-def test_times_that_are_left_out_are_filled_in(catalog: Catalog) -> None:
+def test_times_that_are_left_out_are_filled_in(catalog: CatalogWriter) -> None:
     catalog.write([TargetRow("model", digest(1)), failure(1, at="")])
     assert catalog.find_targets()[0].asked.startswith("20")
     assert catalog.list_failures(1)[0].at.startswith("20")
 
 
-def test_writing_twice_changes_nothing(catalog: Catalog) -> None:
+def test_writing_twice_changes_nothing(catalog: CatalogWriter) -> None:
     rows = [
         node(1),
         call(1),
@@ -176,7 +176,7 @@ def test_writing_twice_changes_nothing(catalog: Catalog) -> None:
     assert count(catalog) == (1, 1, 0)
 
 
-def test_the_first_result_of_a_call_stays_and_another_one_is_reported(catalog: Catalog) -> None:
+def test_the_first_result_of_a_call_stays_and_another_one_is_reported(catalog: CatalogWriter) -> None:
     catalog.write([call(1, b"[1]"), call(2, b"[2]")])
     (conflict,) = catalog.write([call(1, b"[7]"), call(2, b"[2]"), call(3, b"[3]")])
     assert conflict == Conflict(digest(1), call(1, b"[1]").digest, call(1, b"[7]").digest)
@@ -184,7 +184,7 @@ def test_the_first_result_of_a_call_stays_and_another_one_is_reported(catalog: C
     assert count(catalog) == (0, 3, 0)
 
 
-def test_a_failure_is_replaced_by_a_later_one_and_gone_when_the_node_is_done(catalog: Catalog) -> None:
+def test_a_failure_is_replaced_by_a_later_one_and_gone_when_the_node_is_done(catalog: CatalogWriter) -> None:
     catalog.write([failure(1), failure(2)])
     catalog.write([failure(1, "later"), failure(1, "latest")])
     assert catalog.find_failures([digest(1)]) == {digest(1): failure(1, "latest")}
@@ -195,14 +195,14 @@ def test_a_failure_is_replaced_by_a_later_one_and_gone_when_the_node_is_done(cat
     assert count(catalog) == (1, 0, 1)
 
 
-def test_a_node_that_is_done_cannot_fail_any_more(catalog: Catalog) -> None:
+def test_a_node_that_is_done_cannot_fail_any_more(catalog: CatalogWriter) -> None:
     catalog.write([node(1)])
     catalog.write([failure(1)])
     assert catalog.find_failures([digest(1)]) == {}
     assert count(catalog) == (1, 0, 0)
 
 
-def test_a_transaction_that_fails_leaves_nothing_behind(catalog: Catalog) -> None:
+def test_a_transaction_that_fails_leaves_nothing_behind(catalog: CatalogWriter) -> None:
     broken = RoundRow(digest(1), 0, None)  # type: ignore[arg-type]
     with pytest.raises(sqlite3.IntegrityError):
         catalog.write([node(1, "demo.new"), call(1), broken])
@@ -211,7 +211,7 @@ def test_a_transaction_that_fails_leaves_nothing_behind(catalog: Catalog) -> Non
     assert catalog.find_nodes([digest(1)])[digest(1)].operation == "demo.new"
 
 
-def test_totals_are_exact_after_any_mixture(catalog: Catalog) -> None:
+def test_totals_are_exact_after_any_mixture(catalog: CatalogWriter) -> None:
     for start in range(0, 60, 7):
         catalog.write([row for i in range(start, start + 20) for row in (node(i), call(i // 2), failure(i + 5))])
     with sqlite3.connect(catalog._database.path) as raw:
@@ -223,7 +223,7 @@ def test_totals_are_exact_after_any_mixture(catalog: Catalog) -> None:
 
 
 def test_a_reader_beside_the_writer_sees_what_is_committed_and_writes_nothing(workdir: WorkDirectory) -> None:
-    with Catalog.open(workdir) as writer, Catalog.open(workdir, read_only=True) as reader:
+    with CatalogWriter.open(workdir) as writer, CatalogWriter.open(workdir, read_only=True) as reader:
         writer.write([call(1)])
         assert set(reader.find_calls([digest(1), digest(2)])) == {digest(1)}
         writer.write([call(2)])
@@ -234,25 +234,25 @@ def test_a_reader_beside_the_writer_sees_what_is_committed_and_writes_nothing(wo
 
 def test_a_reader_that_closes_last_leaves_the_log_alone(workdir: WorkDirectory) -> None:
     log = workdir.catalog_path.with_name("catalog.db-wal")
-    writer, reader = Catalog.open(workdir), Catalog.open(workdir, read_only=True)
+    writer, reader = CatalogWriter.open(workdir), CatalogWriter.open(workdir, read_only=True)
     writer.write([call(1)])
     writer.close()
     before = log.read_bytes()
     reader.find_calls([digest(1)])
     reader.close()
     assert log.read_bytes() == before != b""
-    with Catalog.open(workdir) as catalog:
+    with CatalogWriter.open(workdir) as catalog:
         assert set(catalog.find_calls([digest(1)])) == {digest(1)}
 
 
 KILLED = """
 import os, sys, signal
 from pathlib import Path
-from holdfast.model.content import array_digest
-from holdfast.storage.catalog import Catalog
+from holdfast.model.canonical import array_digest
+from holdfast.storage.writer import CatalogWriter
 from holdfast.storage.rows import RoundRow
 from holdfast.storage.workdir import WorkDirectory
-catalog = Catalog.open(WorkDirectory(Path(sys.argv[1])), sys.argv[2])
+catalog = CatalogWriter.open(WorkDirectory(Path(sys.argv[1])), sys.argv[2])
 catalog.write([RoundRow(bytes(32), 7, "state")])
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -263,7 +263,7 @@ def test_a_reader_finds_what_a_killed_writer_committed(
     workdir: WorkDirectory, start: Callable[..., subprocess.Popen[str]], durability: str
 ) -> None:
     start(KILLED, workdir.path, durability).wait(20)
-    with Catalog.open(workdir, read_only=True) as reader:
+    with CatalogWriter.open(workdir, read_only=True) as reader:
         assert reader.find_round(bytes(32), 7) == RoundRow(bytes(32), 7, "state")
 
 
@@ -286,7 +286,7 @@ def test_a_directory_that_may_not_be_written_can_be_read(tmp_path: Path) -> None
         os.chmod(place, 0o755)
         workdir = WorkDirectory(Path(place))
         workdir.tmp.mkdir()
-        with Catalog.open(workdir) as catalog:
+        with CatalogWriter.open(workdir) as catalog:
             catalog.write([call(1), call(2)])
         done = subprocess.run(
             [sys.executable, "-c", READ_AS_NOBODY, place], capture_output=True, text=True, check=False
@@ -297,22 +297,22 @@ def test_a_directory_that_may_not_be_written_can_be_read(tmp_path: Path) -> None
 
 def test_reading_where_nothing_was_run_says_so(workdir: WorkDirectory) -> None:
     with pytest.raises(WorkingDirectoryError, match="no catalog"):
-        Catalog.open(workdir, read_only=True)
+        CatalogWriter.open(workdir, read_only=True)
     workdir.catalog_path.write_bytes(b"")
     with pytest.raises(WorkingDirectoryError, match="no catalog"):
-        Catalog.open(workdir, read_only=True)
+        CatalogWriter.open(workdir, read_only=True)
     assert workdir.catalog_path.read_bytes() == b""
 
 
 def test_a_catalog_appears_with_its_tables_or_not_at_all(workdir: WorkDirectory) -> None:
     """Without its log too: a catalog without tables could be one that lost its log."""
-    with Catalog.open(workdir):
+    with CatalogWriter.open(workdir):
         assert tables_without_log(workdir)
     assert os.listdir(workdir.tmp) == []
 
 
 def test_a_log_that_is_moved_stands_in_the_database(workdir: WorkDirectory) -> None:
-    with Catalog.open(workdir) as catalog:
+    with CatalogWriter.open(workdir) as catalog:
         catalog.write([call(1)])
         assert tables_without_log(workdir)["calls"] == 0
         catalog.move_log()
@@ -330,7 +330,7 @@ def test_a_creation_that_was_interrupted_is_taken_up(workdir: WorkDirectory) -> 
     with sqlite3.connect(workdir.catalog_path) as raw:
         raw.execute("PRAGMA journal_mode = WAL")
     raw.close()
-    with Catalog.open(workdir) as catalog:
+    with CatalogWriter.open(workdir) as catalog:
         assert catalog.write([call(1)]) == ()
 
 
@@ -340,12 +340,12 @@ def test_a_creation_that_a_power_cut_tore_is_taken_up(workdir: WorkDirectory) ->
     header = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7" + struct.pack(">IIIII", 0, 1, 0, sector, page)
     workdir.catalog_path.with_name("catalog.db-journal").write_bytes(header.ljust(sector, b"\0"))
     workdir.catalog_path.write_bytes(bytes(page))
-    with Catalog.open(workdir) as catalog:
+    with CatalogWriter.open(workdir) as catalog:
         assert catalog.write([call(1)]) == ()
 
 
 def test_a_catalog_that_is_closed_says_so(workdir: WorkDirectory) -> None:
-    catalog = Catalog.open(workdir)
+    catalog = CatalogWriter.open(workdir)
     catalog.close()
     with pytest.raises(SessionClosed):
         catalog.totals()
@@ -355,7 +355,7 @@ def test_a_catalog_that_is_closed_says_so(workdir: WorkDirectory) -> None:
 
 def test_an_unknown_durability_is_refused(workdir: WorkDirectory) -> None:
     with pytest.raises(InvalidData, match="'power' or 'process'"):
-        Catalog.open(workdir, "speed")  # type: ignore[arg-type]
+        CatalogWriter.open(workdir, "speed")  # type: ignore[arg-type]
     assert not workdir.catalog_path.exists()
 
 
@@ -363,14 +363,14 @@ def test_an_unknown_durability_is_refused(workdir: WorkDirectory) -> None:
 def test_any_name_of_a_directory_will_do(tmp_path: Path, name: str) -> None:
     workdir = WorkDirectory(tmp_path / name)
     workdir.tmp.mkdir(parents=True)
-    with Catalog.open(workdir) as catalog:
+    with CatalogWriter.open(workdir) as catalog:
         catalog.write([call(1)])
-    with Catalog.open(workdir, read_only=True) as catalog:
+    with CatalogWriter.open(workdir, read_only=True) as catalog:
         assert count(catalog) == (0, 1, 0)
     assert os.listdir(tmp_path) == [name]
 
 
-def test_an_acceptance_that_is_withdrawn_stays_known_as_withdrawn(catalog: Catalog) -> None:
+def test_an_acceptance_that_is_withdrawn_stays_known_as_withdrawn(catalog: CatalogWriter) -> None:
     catalog.write([accepted()])
     catalog.write([accepted("by me")])
     assert catalog.find_acceptances() == [accepted("by me")]
@@ -378,7 +378,7 @@ def test_an_acceptance_that_is_withdrawn_stays_known_as_withdrawn(catalog: Catal
     assert catalog.find_acceptances() == [accepted()]
 
 
-def test_a_lost_result_is_compared_once_when_it_is_made_again(catalog: Catalog) -> None:
+def test_a_lost_result_is_compared_once_when_it_is_made_again(catalog: CatalogWriter) -> None:
     lost = [LostRow(digest(number), call(number, b"[1]").digest) for number in (1, 2, 3)]
     catalog.write(lost)
     conflicts = catalog.write([call(1, b"[1]"), call(2, b"[2]")])
@@ -388,14 +388,14 @@ def test_a_lost_result_is_compared_once_when_it_is_made_again(catalog: Catalog) 
     assert catalog.write([call(2, b"[2]")]) == ()
 
 
-def test_expansions_that_are_written_again_stand_once(catalog: Catalog) -> None:
+def test_expansions_that_are_written_again_stand_once(catalog: CatalogWriter) -> None:
     rows = [ExpansionRow(digest(1), digest(2) + digest(3)), ExpansionRow(digest(1), digest(4))]
     catalog.write(rows)
     catalog.write(rows[:1])
     assert sorted(catalog.walk(ExpansionRow)) == sorted(rows)
 
 
-def test_calls_know_their_operation_and_when_they_were_made(catalog: Catalog) -> None:
+def test_calls_know_their_operation_and_when_they_were_made(catalog: CatalogWriter) -> None:
     catalog.write([call(1)._replace(operation="demo.add", made=7), call(2)])
     first, second = sorted(row for row in catalog.walk(CallRow) if isinstance(row, CallRow))
     assert (first.operation, first.made) == ("demo.add", 7)
@@ -412,14 +412,14 @@ def test_a_catalog_of_an_earlier_version_is_brought_up_to_date(workdir: WorkDire
     connection = sqlite3.connect(workdir.catalog_path)
     connection.executescript(f"{tables} PRAGMA application_id = {0x686F6C64}; PRAGMA user_version = {version};")
     connection.close()
-    with Catalog.open(workdir, read_only=True) as catalog:
+    with CatalogWriter.open(workdir, read_only=True) as catalog:
         assert catalog.find_nodes([bytes(32)]) == {}
         assert catalog.find_times() == {}
         assert catalog.find_acceptances() == []
         assert list(catalog.walk(LostRow)) == []
-    with Catalog.open(workdir) as catalog:
+    with CatalogWriter.open(workdir) as catalog:
         catalog.write([node(1), call(1), accepted()])
-    with Catalog.open(workdir, read_only=True) as catalog:
+    with CatalogWriter.open(workdir, read_only=True) as catalog:
         assert catalog.find_nodes([node(1).uid]) == {node(1).uid: node(1)}
         assert catalog.find_acceptances() == [accepted()]
 
@@ -427,7 +427,7 @@ def test_a_catalog_of_an_earlier_version_is_brought_up_to_date(workdir: WorkDire
 # sessions
 
 
-def test_a_number_of_a_session_never_comes_back(catalog: Catalog) -> None:
+def test_a_number_of_a_session_never_comes_back(catalog: CatalogWriter) -> None:
     first = catalog.enter("first", lambda session: False)
     second = catalog.enter("second", lambda session: False)
     catalog.write([EndedRow("second")], "second")
@@ -439,7 +439,7 @@ def test_a_number_of_a_session_never_comes_back(catalog: Catalog) -> None:
             catalog.confirm(gone)
 
 
-def test_who_was_followed_writes_nothing(catalog: Catalog) -> None:
+def test_who_was_followed_writes_nothing(catalog: CatalogWriter) -> None:
     catalog.enter("late", lambda session: False)
     catalog.write([call(1)], "late")
     catalog.enter("next", lambda session: True)
@@ -450,11 +450,11 @@ def test_who_was_followed_writes_nothing(catalog: Catalog) -> None:
 
 WRITE_MANY = """
 import hashlib, sys
-from holdfast.storage.catalog import Catalog
+from holdfast.storage.writer import CatalogWriter
 from holdfast.storage.rows import CallRow, NodeRow
 from holdfast.storage.workdir import open_workdir
 name = sys.argv[2]
-with Catalog.open(open_workdir(sys.argv[1])) as catalog:
+with CatalogWriter.open(open_workdir(sys.argv[1])) as catalog:
     catalog.enter(name, lambda session: False)
     for number in range(60):
         keys = [hashlib.sha256(f"{number} {part}".encode()).digest() for part in range(20)]
@@ -469,7 +469,7 @@ def test_writers_beside_each_other_lose_nothing_and_count_right(workdir: WorkDir
     command = [sys.executable, "-c", WRITE_MANY, str(workdir.path)]
     writers = [subprocess.Popen([*command, name]) for name in ("a", "b", "c")]
     assert [writer.wait(120) for writer in writers] == [0, 0, 0]
-    with Catalog.open(workdir) as catalog:
+    with CatalogWriter.open(workdir) as catalog:
         assert catalog.totals() == Totals(60 * 20 + 3 * 60 * 5, 60 * 20 + 3 * 60 * 5, 0)
         assert catalog.check_integrity() == []
         rows = [row for row in catalog.walk(NodeRow) if not isinstance(row, StoreDamaged)]
@@ -480,14 +480,14 @@ def test_writers_beside_each_other_lose_nothing_and_count_right(workdir: WorkDir
 
 
 def test_a_newer_catalog_is_refused_before_anything_is_written(workdir: WorkDirectory) -> None:
-    Catalog.open(workdir).close()
+    CatalogWriter.open(workdir).close()
     with open(workdir.catalog_path, "r+b") as stream:
         stream.seek(60)
         stream.write(struct.pack(">i", SCHEMA_VERSION + 1))
     before = workdir.catalog_path.read_bytes()
     for read_only in (True, False):
         with pytest.raises(WorkingDirectoryError, match="newer holdfast"):
-            Catalog.open(workdir, read_only=read_only)
+            CatalogWriter.open(workdir, read_only=read_only)
     assert workdir.catalog_path.read_bytes() == before
     assert sorted(os.listdir(workdir.path)) == ["catalog.db", "commit.lock", "holdfast.json", "nodes", "tmp"]
 
@@ -496,7 +496,7 @@ def test_a_newer_catalog_is_refused_before_anything_is_written(workdir: WorkDire
 def test_what_is_no_database_is_refused(workdir: WorkDirectory, damage: bytes) -> None:
     workdir.catalog_path.write_bytes(damage)
     with pytest.raises((StoreDamaged, WorkingDirectoryError)):
-        Catalog.open(workdir)
+        CatalogWriter.open(workdir)
     assert workdir.catalog_path.read_bytes() == damage
 
 
@@ -505,18 +505,18 @@ def test_a_database_of_something_else_is_refused(workdir: WorkDirectory) -> None
         raw.execute("CREATE TABLE mine (x)")
     raw.close()
     with pytest.raises(StoreDamaged, match="not of holdfast"):
-        Catalog.open(workdir)
+        CatalogWriter.open(workdir)
 
 
 def test_a_catalog_that_is_a_link_is_refused(workdir: WorkDirectory) -> None:
-    Catalog.open(workdir).close()
+    CatalogWriter.open(workdir).close()
     workdir.catalog_path.rename(workdir.path.parent / "elsewhere.db")
     workdir.catalog_path.symlink_to(workdir.path.parent / "elsewhere.db")
     with pytest.raises(StoreDamaged, match="no plain file"):
-        Catalog.open(workdir)
+        CatalogWriter.open(workdir)
 
 
-def read_everything(catalog: Catalog, array: bytes) -> None:
+def read_everything(catalog: CatalogWriter, array: bytes) -> None:
     catalog.find_nodes([digest(1)])
     catalog.find_calls([digest(1)])
     catalog.find_arrays([array])
@@ -548,20 +548,20 @@ def test_a_changed_row_is_an_error_and_never_a_value(workdir: WorkDirectory, wha
     data = b"12345678"
     array = inline(data, (1,))
     code = ImplementationRow(digest("code"), "demo.add", {"demo.add": "1"}, "t")
-    with Catalog.open(workdir) as catalog:
+    with CatalogWriter.open(workdir) as catalog:
         catalog.write(
             [node(1), call(1), array, code, RoundRow(digest(1), 0, "state"), TargetRow("model", digest(1), "t")]
         )
     with sqlite3.connect(workdir.catalog_path) as raw:
         raw.execute(*CHANGES[what])
     raw.close()
-    with Catalog.open(workdir) as catalog, pytest.raises(StoreDamaged, match="holdfast verify"):
+    with CatalogWriter.open(workdir) as catalog, pytest.raises(StoreDamaged, match="holdfast verify"):
         read_everything(catalog, array.digest)
 
 
 def test_flipped_bits_give_errors_or_nothing_but_never_a_wrong_value(workdir: WorkDirectory) -> None:
     nodes, calls = [node(i) for i in range(60)], [call(f"call of {i}", b"[%d]" % i) for i in range(60)]
-    with Catalog.open(workdir) as catalog:
+    with CatalogWriter.open(workdir) as catalog:
         catalog.write([*nodes, *calls])
     whole = workdir.catalog_path.read_bytes()
     seen = 0
@@ -570,7 +570,7 @@ def test_flipped_bits_give_errors_or_nothing_but_never_a_wrong_value(workdir: Wo
         changed[position] ^= 1 << position % 8
         workdir.catalog_path.write_bytes(changed)
         try:
-            with Catalog.open(workdir, read_only=True) as catalog:
+            with CatalogWriter.open(workdir, read_only=True) as catalog:
                 found = catalog.find_nodes([row.uid for row in nodes])
                 results = catalog.find_calls([row.call_key for row in calls])
         except (StoreDamaged, StoreFailure, WorkingDirectoryError):
@@ -591,9 +591,9 @@ with open(sys.argv[1], "r+b") as stream:
 def test_opening_a_reader_does_not_drop_the_locks_of_the_writer(workdir: WorkDirectory) -> None:
     """Closing any descriptor of a file drops all POSIX locks that the process holds on it, also those of SQLite."""
     command = [sys.executable, "-c", LOCK, str(workdir.catalog_path)]
-    with Catalog.open(workdir) as catalog:
+    with CatalogWriter.open(workdir) as catalog:
         catalog.write([call(1)])
-        Catalog.open(workdir, read_only=True).close()
+        CatalogWriter.open(workdir, read_only=True).close()
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert "BlockingIOError" in done.stderr or "PermissionError" in done.stderr, "the writer's lock is gone"
     assert subprocess.run(command, check=False).returncode == 0
@@ -603,7 +603,7 @@ def test_opening_a_reader_does_not_drop_the_locks_of_the_writer(workdir: WorkDir
 def test_a_checkpoint_that_was_cut_off_is_no_damage(workdir: WorkDirectory, tmp_path: Path, read_only: bool) -> None:
     """As on a full disk, or while the owner makes one: the first page is new, the others are still in the log alone."""
     rows = [call(i) for i in range(2000)]
-    with Catalog.open(workdir) as catalog:
+    with CatalogWriter.open(workdir) as catalog:
         catalog.write(rows)
         names = ("catalog.db", "catalog.db-wal")
         before = {name: (workdir.path / name).read_bytes() for name in names}
@@ -611,5 +611,5 @@ def test_a_checkpoint_that_was_cut_off_is_no_damage(workdir: WorkDirectory, tmp_
     cut.path.mkdir()
     cut.catalog_path.write_bytes(workdir.catalog_path.read_bytes()[:4096] + before["catalog.db"][4096:])
     cut.catalog_path.with_name("catalog.db-wal").write_bytes(before["catalog.db-wal"])
-    with Catalog.open(cut, read_only=read_only) as catalog:
+    with CatalogWriter.open(cut, read_only=read_only) as catalog:
         assert len(catalog.find_calls([row.call_key for row in rows])) == 2000

@@ -19,7 +19,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 import holdfast as hf
 from holdfast.errors import InvalidData, StoreFailure
 from holdfast.model.content import encode
-from holdfast.storage.catalog import Catalog
 from holdfast.storage.checkpoint import (
     AFTER_REFUSAL,
     GENERATIONS,
@@ -34,6 +33,7 @@ from holdfast.storage.checkpoint import (
 from holdfast.storage.commit import GroupCommit
 from holdfast.storage.rows import CallRow
 from holdfast.storage.workdir import WorkDirectory, open_workdir
+from holdfast.storage.writer import CatalogWriter
 
 UID = "ab" * 32
 
@@ -129,7 +129,7 @@ def test_a_writer_whose_call_is_done_leaves_nothing_behind(workdir: WorkDirector
 
 def test_what_a_kill_between_commit_and_removal_left_is_swept(workdir: WorkDirectory) -> None:
     value = encode(42)
-    with Catalog.open(workdir) as catalog:
+    with CatalogWriter.open(workdir) as catalog:
         catalog.write([CallRow(bytes.fromhex(UID), value.digest, value.text)])
     other = "cd" * 32
     CheckpointFacility(workdir.path, UID).write(1)

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from holdfast.errors import HoldfastError, SessionClosed, StoreDamaged, StoreFailure
-from holdfast.model.content import array_digest, encode
+from holdfast.model.canonical import array_digest
+from holdfast.model.content import encode
 from holdfast.storage import commit as commit_module
 from holdfast.storage.catalog import Catalog
 from holdfast.storage.commit import GroupCommit
@@ -21,6 +22,7 @@ from holdfast.storage.rows import ArrayRow, CallRow, Conflict, NodeRow
 from holdfast.storage.staging import stage
 from holdfast.storage.store import open_array, read_text, store_path, verify_store
 from holdfast.storage.workdir import WorkDirectory
+from holdfast.storage.writer import CatalogWriter
 
 
 def digest(text: object) -> bytes:
@@ -98,14 +100,14 @@ def test_rows_that_come_together_are_one_transaction(
     commit: GroupCommit, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
-    true_write = Catalog.write
+    true_write = CatalogWriter.write
 
-    def write(self: Catalog, rows: Any, confirm: Any) -> Any:
+    def write(self: CatalogWriter, rows: Any, confirm: Any) -> Any:
         kept = list(rows)
         sizes.append(len(kept))
         return true_write(self, kept, confirm)
 
-    monkeypatch.setattr(Catalog, "write", write)
+    monkeypatch.setattr(CatalogWriter, "write", write)
     monkeypatch.setattr(commit_module, "GROUP_SECONDS", 5.0)
     for i in range(100):
         commit.append([call(i)], [], recorder.note(i))
@@ -154,13 +156,13 @@ def test_whoever_appends_waits_while_the_queue_is_full(
     commit: GroupCommit, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gate = threading.Event()
-    true_write = Catalog.write
+    true_write = CatalogWriter.write
 
-    def write(self: Catalog, rows: Any, confirm: Any) -> Any:
+    def write(self: CatalogWriter, rows: Any, confirm: Any) -> Any:
         gate.wait(20)
         return true_write(self, rows, confirm)
 
-    monkeypatch.setattr(Catalog, "write", write)
+    monkeypatch.setattr(CatalogWriter, "write", write)
     monkeypatch.setattr(commit_module, "QUEUE_BYTES", 1000)
     appended: list[int] = []
 
@@ -342,7 +344,7 @@ def test_after_a_failure_nothing_is_acknowledged_and_everything_later_is_refused
     def refuse(*_: object) -> None:
         raise full
 
-    monkeypatch.setattr(Catalog, "_write_calls", refuse)
+    monkeypatch.setattr(CatalogWriter, "_write_calls", refuse)
     commit.append([call(2)], [], recorder.note(2))
     with pytest.raises(StoreFailure, match="Free some space"):
         commit.flush()
@@ -358,11 +360,11 @@ def test_after_a_failure_nothing_is_acknowledged_and_everything_later_is_refused
 def test_whoever_waits_for_room_learns_of_the_failure(
     commit: GroupCommit, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(self: Catalog, rows: Any, confirm: Any) -> None:
+    def refuse(self: CatalogWriter, rows: Any, confirm: Any) -> None:
         time.sleep(0.1)
         raise StoreFailure("the disk is gone")
 
-    monkeypatch.setattr(Catalog, "write", refuse)
+    monkeypatch.setattr(CatalogWriter, "write", refuse)
     monkeypatch.setattr(commit_module, "QUEUE_ROWS", 0)
     with pytest.raises(StoreFailure):
         append_all(commit, recorder, 1000)
@@ -387,13 +389,13 @@ def test_a_catalog_that_cannot_be_opened_is_told_at_once(workdir: WorkDirectory,
 
 def test_waiting_has_a_limit(commit: GroupCommit, monkeypatch: pytest.MonkeyPatch) -> None:
     gate = threading.Event()
-    true_write = Catalog.write
+    true_write = CatalogWriter.write
 
-    def write(self: Catalog, rows: Any, confirm: Any) -> Any:
+    def write(self: CatalogWriter, rows: Any, confirm: Any) -> Any:
         gate.wait(20)
         return true_write(self, rows, confirm)
 
-    monkeypatch.setattr(Catalog, "write", write)
+    monkeypatch.setattr(CatalogWriter, "write", write)
     commit.append([call(1)], [], ignore)
     with pytest.raises(StoreFailure, match=r"within 0\.1 s"):
         commit.flush(0.1)

@@ -13,12 +13,12 @@ import pytest
 
 from holdfast.errors import StoreDamaged
 from holdfast.model.content import decode
-from holdfast.storage.catalog import Catalog
 from holdfast.storage.owner import current_owner
 from holdfast.storage.ownership import Ownership
 from holdfast.storage.staging import sweep_tmp
 from holdfast.storage.store import open_array, read_text, store_path, verify_store
 from holdfast.storage.workdir import open_workdir
+from holdfast.storage.writer import CatalogWriter
 
 WRITE = """
 import hashlib, os, sys
@@ -61,7 +61,7 @@ def check(path: Path, acknowledged: list[int]) -> None:
     ownership = Ownership.acquire(workdir, current_owner("judge"))
     sweep_tmp(workdir)
     assert os.listdir(workdir.tmp) == []
-    with Catalog.open(workdir) as catalog:
+    with CatalogWriter.open(workdir) as catalog:
         rows = catalog.find_calls([key(number) for number in acknowledged])
         for number in acknowledged:
             row = rows[key(number)]

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from holdfast.errors import NotFound, StoreDamaged
-from holdfast.model.content import Content, array_digest, array_token, decode, encode
+from holdfast.model.canonical import array_digest
+from holdfast.model.content import Content, array_token, decode, encode
 from holdfast.storage import store as store_module
 from holdfast.storage.publish import publish
 from holdfast.storage.staging import stage

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import InvalidData
 from holdfast.model.arrow import Column, envelope
-from holdfast.model.content import layout_bytes
+from holdfast.model.canonical import layout_bytes
 from holdfast.storage.format import (
     TEXT,
     Layout,

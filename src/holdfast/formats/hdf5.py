@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 
 from holdfast.errors import InvalidData
-from holdfast.model.content import layout_bytes
+from holdfast.model.canonical import layout_bytes
 from holdfast.storage.format import (
     HASH_BLOCK,
     TEXT,

@@ -10,7 +10,7 @@ from io import BufferedIOBase
 from typing import TYPE_CHECKING
 
 from holdfast.errors import InvalidData
-from holdfast.model.content import layout_bytes
+from holdfast.model.canonical import layout_bytes
 from holdfast.storage.format import (
     Layout,
     check_expected,

@@ -23,7 +23,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import InvalidData
-from holdfast.model.content import layout_bytes
+from holdfast.model.canonical import layout_bytes
 from holdfast.storage.format import MAX_DIMENSIONS, TEXT, Layout, check_expected, check_layout, item_size, write_array
 
 if TYPE_CHECKING:

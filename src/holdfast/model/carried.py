@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import InvalidData
-from holdfast.model.content import ARRAY_KINDS, array_digest
+from holdfast.model.canonical import array_digest
+from holdfast.model.content import ARRAY_KINDS
 
 if TYPE_CHECKING:
     from holdfast.model.content import Array

@@ -30,6 +30,7 @@ from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from holdfast.errors import HoldfastError, InvalidData, UnsupportedValue
+from holdfast.model.canonical import array_digest, canonical_array
 from holdfast.model.foreign import is_dataset, library_of
 
 if TYPE_CHECKING:
@@ -234,29 +235,6 @@ def write_mapping(members: Mapping[str, str]) -> str:
         pairs = ",".join(f"[{encode_basestring_ascii(key)},{members[key]}]" for key in sorted(members))
         return f'{{"$mapping":[{pairs}]}}'
     return "{" + ",".join(f"{encode_basestring_ascii(key)}:{members[key]}" for key in sorted(members)) + "}"
-
-
-def canonical_array(array: Array) -> Array:
-    """Return a read-only, C-order, little-endian copy of `array`, or `array` itself if it owns such data read-only."""
-    import numpy
-
-    wanted = array.dtype.newbyteorder("<")
-    frozen = not array.flags.writeable and array.base is None
-    kept = numpy.array(array, dtype=wanted, order="C", copy=None if frozen else True, subok=False)
-    kept.flags.writeable = False
-    return kept
-
-
-def layout_bytes(dtype: str, shape: Iterable[int]) -> bytes:
-    """Return dtype and shape as compact JSON, with which the hash of an array begins."""
-    return f'["{dtype}",[{",".join(map(str, shape))}]]'.encode("ascii")
-
-
-def array_digest(array: Array) -> str:
-    """Return the hex SHA-256 of the dtype, shape and bytes of a canonical array."""
-    found = sha256(layout_bytes(array.dtype.str, array.shape))
-    found.update(array.reshape(-1).view("u1").data if array.size else b"")
-    return found.hexdigest()
 
 
 def _write(

@@ -17,7 +17,8 @@ from hashlib import file_digest
 from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import InvalidData
-from holdfast.model.content import Content, array_digest, canonical_array, decode, encode, write_token
+from holdfast.model.canonical import array_digest, canonical_array
+from holdfast.model.content import Content, decode, encode, write_token
 from holdfast.model.element import NUMPY_KINDS, check_elements, kind_of
 from holdfast.model.fingerprint import Fingerprint, data_text, operation_text, uid_of
 from holdfast.model.foreign import is_dataset, library_of

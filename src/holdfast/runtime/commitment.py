@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from holdfast.model.content import Content, array_digests
-from holdfast.runtime.contents import Contents, Places
+from holdfast.runtime.contents import Contents
 from holdfast.runtime.events import Event
 from holdfast.runtime.job import Finished, Inline, Stack
+from holdfast.runtime.places import Places
 from holdfast.runtime.task import Task
 from holdfast.storage.rows import ArrayRow, CallRow, Row
 from holdfast.storage.staging import Construction, Staged

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from holdfast.errors import InvalidData, NotFound
+from holdfast.errors import NotFound
+from holdfast.model.canonical import array_digest
 from holdfast.model.content import (
     Content,
-    array_digest,
     array_digests,
     array_token,
     decode,
@@ -32,18 +31,19 @@ from holdfast.model.fingerprint import compact_json
 from holdfast.model.reference import MAPPINGS, Input, Part, Reference, Subscript, references, write_path
 from holdfast.model.token import holds_pickle
 from holdfast.runtime.job import ArraySource, Inline, InMemory, LocalFile, Stack, Stored
-from holdfast.runtime.part import gather_numbers, parse, step_into, whole_word
+from holdfast.runtime.part import gather_numbers, no_elements, parse, step_into
 from holdfast.runtime.permission import check_pickle
 from holdfast.runtime.pickled import read_pickle
+from holdfast.runtime.places import NOWHERE, Places, text_of_data, text_of_row
 from holdfast.runtime.recent import Recent
 from holdfast.storage.catalog import Catalog
-from holdfast.storage.database import damage
 from holdfast.storage.parallel import in_parallel
 from holdfast.storage.rows import ArrayRow, CallRow
 from holdfast.storage.selection import get_store_type
 from holdfast.storage.staging import Staged, stage
 from holdfast.storage.stamp import Stamp
 from holdfast.storage.store import INLINE_LIMIT, compare_array, open_array, read_text, store_path
+from holdfast.storage.translation import damage
 from holdfast.storage.workdir import WorkDirectory
 
 if TYPE_CHECKING:
@@ -57,11 +57,6 @@ STAMPS_LIMIT = 16 * 1024
 
 AT_ONCE = 4_096
 """Results that are read with one query."""
-
-Places = dict[str, ArraySource]
-"""Where arrays are, by digest."""
-
-NOWHERE: Places = {}
 
 Opened = dict[str, "Array"]
 """Arrays of which several elements are asked for, by digest."""
@@ -189,7 +184,7 @@ class Contents:
             A reference names a part that the result does not have; says what there is.
         """
         if isinstance(item, DataNode):
-            return _text_of_data(item, places)
+            return text_of_data(item, places)
         if isinstance(item, Part):
             return self.part(self.text_of(item.source, places), item.path, item, places, opened)
         if isinstance(item, Reference):
@@ -286,7 +281,7 @@ class Contents:
             return self._rows(token, places)
         parsed = parse_text(text)
         if not isinstance(parsed, list):
-            raise _no_elements(item, parsed, text)
+            raise no_elements(item, parsed, text)
         return [compact_json(element).encode("ascii") for element in parsed]
 
     def width(self, item: Input) -> int:
@@ -299,7 +294,7 @@ class Contents:
             return token[1][0]
         parsed = parse(text)
         if not isinstance(parsed, list):
-            raise _no_elements(item, parsed, text)
+            raise no_elements(item, parsed, text)
         return len(parsed)
 
     def gather(self, texts: Sequence[bytes], places: Places) -> bytes:
@@ -362,7 +357,7 @@ class Contents:
         array = opened.get(digest)
         if array is None:
             array = opened[digest] = self.read(source)
-        return _element(array, source, step, places)
+        return text_of_row(array, source, step, places)
 
     def _rows(self, token: Token, places: Places) -> list[bytes]:
         dtype, shape, digest, _ = token
@@ -374,7 +369,7 @@ class Contents:
             return [b"%d" % value for value in array.tolist()]
         if len(shape) == 1 and (dtype in ("<f8", "<c16", "|b1") or array.dtype.kind == "U"):
             return [encode(value).text for value in array.tolist()]
-        return [_element(array, source, index, places) for index in range(shape[0])]
+        return [text_of_row(array, source, index, places) for index in range(shape[0])]
 
     def _member(self, token: Token, stack: Stack, index: int, places: Places) -> bytes:
         """Return the text of one member of a stack; the digest of one that is a stack itself is not that of its bytes."""
@@ -397,30 +392,3 @@ class Contents:
         digest = sha256(b"".join(bytes.fromhex(token[2]) for token in tokens)).hexdigest()
         places[digest] = Stack(tuple(sources), tuple(token[2] for token in tokens))
         return write_token(dtype, (len(tokens), *shape), digest, stacked=True).encode("ascii")
-
-
-def _no_elements(item: Input, parsed: Any, text: bytes) -> InvalidData:
-    whole = whole_word(parsed) or text[:60].decode()
-    return InvalidData(f"{item!r} has no elements to run over: its value is {whole}.")
-
-
-def _text_of_data(node: DataNode, places: Places) -> bytes:
-    content = node.content
-    if node.path:
-        (digest,) = array_digests(content.text)
-        places[digest] = LocalFile(node.path, digest)
-    for digest, array in content.arrays.items():
-        places[digest] = InMemory(array)
-    return content.text
-
-
-def _element(array: Array, source: ArraySource, index: int, places: Places) -> bytes:
-    """Return the text of one row of an array, and note its place as a part of the whole."""
-    row = array[index]
-    if row.ndim == 0:
-        content = encode(row)
-        places.update({digest: InMemory(kept) for digest, kept in content.arrays.items()})
-        return content.text
-    digest = array_digest(row)
-    places[digest] = replace(source, part=(*source.part, index)) if isinstance(source, Stored) else InMemory(row)
-    return write_token(row.dtype.str, row.shape, digest).encode("ascii")

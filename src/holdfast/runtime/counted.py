@@ -19,8 +19,9 @@ from holdfast.model.datatype import Null
 from holdfast.model.graph import Graph
 from holdfast.model.node import Node
 from holdfast.model.reference import Input, references, select
-from holdfast.runtime.contents import Contents, Places
+from holdfast.runtime.contents import Contents
 from holdfast.runtime.follow import finish_with, guard
+from holdfast.runtime.places import Places
 from holdfast.runtime.repeated import Repeated
 from holdfast.runtime.rounds import KeptRounds, rounds_key, states
 from holdfast.runtime.task import Task

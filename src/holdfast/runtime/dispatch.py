@@ -16,11 +16,12 @@ from typing import Any, Protocol
 
 from holdfast.errors import HoldfastError
 from holdfast.runtime.code import describe
-from holdfast.runtime.contents import Contents, Places
+from holdfast.runtime.contents import Contents
 from holdfast.runtime.elsewhere import Elsewhere
 from holdfast.runtime.engine import Engine
 from holdfast.runtime.events import Event, WorkerLost
 from holdfast.runtime.job import Call, Code, Expanded, Failed, Finished, Job, Lost, Outcome, Report, Settled
+from holdfast.runtime.places import Places
 from holdfast.storage.rows import CallRow
 
 JOB_SECONDS = 0.05

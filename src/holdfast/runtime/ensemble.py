@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from holdfast.errors import HoldfastError
 from holdfast.model.node import Node
 from holdfast.model.reference import Input
-from holdfast.runtime.contents import Places
 from holdfast.runtime.follow import note_needs
 from holdfast.runtime.job import Call, Failed, Finished
 from holdfast.runtime.members import Members, captured
+from holdfast.runtime.places import Places
 from holdfast.runtime.task import Failure, Task, failure_of
 from holdfast.storage.rows import CallRow
 

@@ -22,13 +22,14 @@ from holdfast.model.reference import Input, Part, references
 from holdfast.model.workgraph import GENERATED, WorkGraph
 from holdfast.runtime.acceptance import Acceptances
 from holdfast.runtime.branch import chosen_output
-from holdfast.runtime.contents import Contents, Places
+from holdfast.runtime.contents import Contents
 from holdfast.runtime.counted import lower_bound, round_inputs, round_state
 from holdfast.runtime.ensemble import BLOCK
 from holdfast.runtime.expansion import needed, node_key
 from holdfast.runtime.job import Call
 from holdfast.runtime.ledger import read_expansion, returns_nodes
 from holdfast.runtime.members import Members, captured
+from holdfast.runtime.places import Places
 from holdfast.runtime.reduction import combine, elements
 from holdfast.runtime.rounds import count_rounds, rounds_key, states
 from holdfast.storage.catalog import Catalog

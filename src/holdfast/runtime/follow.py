@@ -9,7 +9,7 @@ from holdfast.errors import HoldfastError
 from holdfast.model.graph import concrete
 from holdfast.model.node import Node
 from holdfast.model.reference import Input
-from holdfast.runtime.contents import Places
+from holdfast.runtime.places import Places
 from holdfast.runtime.task import Failure, Requested, Task
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from holdfast.model.node import Node
-from holdfast.runtime.contents import Places
+from holdfast.runtime.places import Places
 from holdfast.runtime.task import Task
 
 if TYPE_CHECKING:

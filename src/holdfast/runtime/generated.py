@@ -15,8 +15,8 @@ from holdfast.errors import GraphError, HoldfastError
 from holdfast.model.graph import Graph
 from holdfast.model.reference import Input, references
 from holdfast.model.workgraph import GENERATED, WorkGraph
-from holdfast.runtime.contents import Places
 from holdfast.runtime.job import Failed, Finished
+from holdfast.runtime.places import Places
 from holdfast.runtime.task import Failure
 
 if TYPE_CHECKING:

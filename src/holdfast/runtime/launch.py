@@ -14,13 +14,13 @@ from holdfast.errors import GraphError, HoldfastError
 from holdfast.model.fingerprint import call_prefix
 from holdfast.model.lifecycle import NodeState
 from holdfast.model.node import Node
-from holdfast.runtime.contents import Places
 from holdfast.runtime.dispatch import Consumer
 from holdfast.runtime.events import NodeStarted
 from holdfast.runtime.expansion import RUNS, needed, node_key
 from holdfast.runtime.generated import GeneratedNodes
 from holdfast.runtime.job import Call
 from holdfast.runtime.nodecall import NodeCall
+from holdfast.runtime.places import Places
 from holdfast.runtime.task import Failure, Task
 from holdfast.storage.rows import CallRow
 

@@ -23,9 +23,10 @@ from holdfast.model.operation import full_name
 from holdfast.model.reference import Input, Part, references
 from holdfast.runtime.acceptance import Acceptances
 from holdfast.runtime.commitment import Commitment, array_rows, composite_rows
-from holdfast.runtime.contents import Contents, Places
+from holdfast.runtime.contents import Contents
 from holdfast.runtime.events import CodeChanged, Event
 from holdfast.runtime.job import ArraySource, Finished, Stack
+from holdfast.runtime.places import Places
 from holdfast.runtime.task import Failure, Task
 from holdfast.storage.catalog import Catalog
 from holdfast.storage.commit import GroupCommit

@@ -19,7 +19,8 @@ from holdfast.model.node import Node
 from holdfast.model.operation import BUILT_IN
 from holdfast.model.placeholder import Placeholder
 from holdfast.model.reference import Input, Part, Reference, references, select, write_input
-from holdfast.runtime.contents import Contents, Places
+from holdfast.runtime.contents import Contents
+from holdfast.runtime.places import Places
 
 MEMBER = (BUILT_IN, "member")
 """What the call keys of members are made with whose body is a graph."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from holdfast.errors import NotFound
+from holdfast.errors import InvalidData, NotFound
 from holdfast.model.content import Content, decode, encode, parse_text
 from holdfast.model.fingerprint import compact_json
-from holdfast.model.reference import Subscript, write_path
+from holdfast.model.reference import Input, Subscript, write_path
 
 PARSED_FROM = 4 * 1024
 """Bytes from which on the parsed form of a text is kept for a while."""
@@ -65,3 +65,9 @@ def step_into(parsed: Any, step: Subscript, where: object) -> Any:
         return parsed[step]
     kind = f"a list of {len(parsed)}" if isinstance(parsed, list) else f"the single value {compact_json(parsed)[:40]}"
     raise NotFound(f"{where} names the part {write_path((step,))} of {kind}.")
+
+
+def no_elements(item: Input, parsed: Any, text: bytes) -> InvalidData:
+    """Return that an input cannot be run over."""
+    whole = whole_word(parsed) or text[:60].decode()
+    return InvalidData(f"{item!r} has no elements to run over: its value is {whole}.")

@@ -20,11 +20,12 @@ from holdfast.model.plan import Plan, PlannedCalls
 from holdfast.model.reference import Input, Part, Reference, references
 from holdfast.runtime.accept import acceptance_row, look_at
 from holdfast.runtime.acceptance import Acceptances
-from holdfast.runtime.contents import Contents, Places
+from holdfast.runtime.contents import Contents
 from holdfast.runtime.ensemble import BLOCK
 from holdfast.runtime.expansion import needed, node_key
 from holdfast.runtime.ledger import read_expansion
 from holdfast.runtime.members import Members, captured, member_call
+from holdfast.runtime.places import Places
 from holdfast.runtime.request import requested
 from holdfast.storage.catalog import Catalog
 from holdfast.storage.inventory import open_to_look

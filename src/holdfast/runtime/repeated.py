@@ -19,9 +19,9 @@ from holdfast.model.fingerprint import call_key, call_prefix, node_text, uid_of
 from holdfast.model.graph import Graph, sole_call
 from holdfast.model.node import CommittedNode, Node
 from holdfast.model.reference import Input, references, write_input
-from holdfast.runtime.contents import Places
 from holdfast.runtime.follow import follow, guard
 from holdfast.runtime.job import Call, Failed, Finished
+from holdfast.runtime.places import Places
 from holdfast.runtime.task import Task, failure_of
 from holdfast.storage.rows import CallRow
 

@@ -18,7 +18,7 @@ from holdfast.model.node import Node
 from holdfast.model.reference import Input
 from holdfast.runtime.audience import Audience
 from holdfast.runtime.commitment import Commitment
-from holdfast.runtime.contents import Contents, Places
+from holdfast.runtime.contents import Contents
 from holdfast.runtime.dispatch import Consumer, Dispatcher, Pending
 from holdfast.runtime.elsewhere import Elsewhere
 from holdfast.runtime.ensemble import EnsembleRun
@@ -30,6 +30,7 @@ from holdfast.runtime.known import settle_known
 from holdfast.runtime.launch import Launch
 from holdfast.runtime.ledger import Ledger
 from holdfast.runtime.lookup import LookUp
+from holdfast.runtime.places import Places
 from holdfast.runtime.settlement import Settlement
 from holdfast.runtime.task import Failure, Task, Wait, Waiter, lower, shorten
 from holdfast.storage.catalog import Catalog

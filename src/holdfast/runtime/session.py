@@ -1,6 +1,6 @@
 """Hold a working directory and an engine for a while, and compute what is asked for.
 
-A session owns its directory from the first line to `close`; leaving it, also by an exception or Ctrl-C, leaves a directory that resumes.
+A session is in its directory from the first line to `close`; leaving it, also by an exception or Ctrl-C, leaves a directory that resumes.
 What it decides is the scheduler's, and who turns the loop is the driver's.
 
 State: ownership, catalog, committing thread, engine, scheduler with its driver, and the audience.

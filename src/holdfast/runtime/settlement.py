@@ -8,10 +8,11 @@ from __future__ import annotations
 from holdfast.model.lifecycle import NodeState
 from holdfast.runtime.audience import Audience
 from holdfast.runtime.commitment import Commitment
-from holdfast.runtime.contents import Contents, Places
+from holdfast.runtime.contents import Contents
 from holdfast.runtime.events import NodeDone, NodeFailed
 from holdfast.runtime.ledger import Ledger
 from holdfast.runtime.lookup import LookUp
+from holdfast.runtime.places import Places
 from holdfast.runtime.task import Failure, Task, lower
 
 

@@ -12,17 +12,20 @@ from contextlib import suppress
 from typing import Any
 
 from holdfast.errors import StoreFailure
-from holdfast.storage.catalog import Catalog
 from holdfast.storage.database import Columns
 from holdfast.storage.marks import Mark, Marks
 from holdfast.storage.rows import CallRow, ExpansionRow, ImplementationRow
 from holdfast.storage.seal import read_dated_call, read_expansion
+from holdfast.storage.writer import CatalogWriter
 
 BLOCK = 20_000
 """Rows that are looked at, or taken out, at once."""
 
-_ROUNDS = 1_000
-_UID = re.compile(r'"([0-9a-f]{64})', re.ASCII)
+ROUNDS = 1_000
+"""Rounds that are read at once."""
+
+NAMED = re.compile(r'"([0-9a-f]{64})', re.ASCII)
+"""Each uid that a record or the state of a round names."""
 
 _DECIDERS: dict[str, tuple[Mark, ...]] = {
     "failures": (Mark.NAME,),
@@ -38,7 +41,7 @@ _DECIDERS: dict[str, tuple[Mark, ...]] = {
 _COUNTED = {"failures", "nodes", "calls"}
 
 
-class Clearing(Catalog):
+class Clearing(CatalogWriter):
     """A catalog that is looked through as a whole, and from which rows are taken out."""
 
     # looking through
@@ -102,12 +105,12 @@ class Clearing(Catalog):
     def _first_broken(self, loop: bytes, marks: Marks) -> int | None:
         """Return the first round that names a node that does not stay, or that holds what a call returned; None if there is none."""
         first = 0
-        while rounds := self.list_rounds(loop, first, first + _ROUNDS - 1):
+        while rounds := self.list_rounds(loop, first, first + ROUNDS - 1):
             for row in rounds:
-                uids = [bytes.fromhex(uid) for uid in _UID.findall(row.state)]
+                uids = [bytes.fromhex(uid) for uid in NAMED.findall(row.state)]
                 if row.state and (row.number == 0 or not self._all_stay(uids, marks)):
                     return row.number
-            first += _ROUNDS
+            first += ROUNDS
         return None
 
     def _all_stay(self, uids: list[bytes], marks: Marks) -> bool:

@@ -15,7 +15,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from holdfast.errors import SessionClosed, StoreFailure
-from holdfast.storage.catalog import Catalog
 from holdfast.storage.checkpoint import remove_checkpoints, sweep_checkpoints
 from holdfast.storage.database import Durability
 from holdfast.storage.parallel import in_parallel
@@ -25,6 +24,7 @@ from holdfast.storage.rows import ArrayRow, CallRow, Conflict, NodeRow, Row
 from holdfast.storage.staging import Construction
 from holdfast.storage.store import writing
 from holdfast.storage.workdir import WorkDirectory
+from holdfast.storage.writer import CatalogWriter
 
 GROUP_ROWS = 5_000
 """So many queued rows are written at once, without waiting for more."""
@@ -65,7 +65,7 @@ class GroupCommit:
     workdir : WorkDirectory
         Owned by the session.
     durability : {"power", "process"}
-        See `Catalog.open`.
+        See `CatalogWriter.open`.
     on_failure : callable
         Called once, from the thread, with the error that ended it.
     on_conflict : callable, optional
@@ -88,7 +88,7 @@ class GroupCommit:
         is_dead: Callable[[str], bool] = lambda session: False,
     ) -> None:
         self._workdir = workdir
-        self._catalog = Catalog.open(workdir, durability)
+        self._catalog = CatalogWriter.open(workdir, durability)
         self.number = self._catalog.enter(session, is_dead) if session else 0
         """The session's number, which no other one ever had; 0 without a session."""
         sweep_checkpoints(workdir, self._catalog)

@@ -13,7 +13,6 @@ read-only. The turnstile also makes waiting fair, which SQLite's own is not.
 
 from __future__ import annotations
 
-import errno
 import os
 import sqlite3
 import stat
@@ -23,11 +22,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
-from holdfast.errors import HoldfastError, InvalidData, SessionClosed, StoreDamaged, StoreFailure, WorkingDirectoryError
+from holdfast.errors import InvalidData, StoreDamaged, StoreFailure, WorkingDirectoryError
 from holdfast.storage.confine import remove
 from holdfast.storage.flush import flush_folder
 from holdfast.storage.staging import constructing
 from holdfast.storage.statement import blocks, insertion, query, read_sql
+from holdfast.storage.translation import Translated, busy, damage, explain
 from holdfast.storage.turnstile import Turnstile
 from holdfast.storage.workdir import WorkDirectory, put_once
 
@@ -53,14 +53,6 @@ _PAGE = 4096
 _BUSY_SECONDS = 30.0
 _FURTHEST_STEP = 2**40  # row ids skipped at once behind a page that cannot be read
 _ROWS = 64  # rows per statement; old SQLite takes no more than 999 values
-_REFUSED = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
-_REFUSED |= {
-    sqlite3.SQLITE_PERM,
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_NOMEM,
-    sqlite3.SQLITE_PROTOCOL,
-}
 
 
 class Database:
@@ -74,7 +66,7 @@ class Database:
     def __init__(self, connection: sqlite3.Connection, path: Path, turnstile: Turnstile | None = None) -> None:
         self.path = path
         self._connection = connection
-        self._translated = _Translated(path)
+        self._translated = Translated(path)
         self._turnstile = turnstile
 
     @classmethod
@@ -82,7 +74,7 @@ class Database:
         """Open the database, and make it if there is none; see `Catalog.open`."""
         if durability not in _SYNCHRONOUS:
             raise InvalidData(f"durability is {durability!r}; it must be 'power' or 'process'")
-        with _Translated(path):
+        with Translated(path):
             _check_file(path, read_only)
             if read_only:
                 return cls(_opened(path, durability, read_only), path)
@@ -100,7 +92,7 @@ class Database:
     @classmethod
     def short_lived(cls, path: Path, tables: str) -> Database:
         """Open a database that nobody needs after a power cut, and make it if there is none; `tables` is the file that says of what."""
-        with _Translated(path):
+        with Translated(path):
             turnstile = Turnstile(path.with_suffix(".lock"))
             try:
                 with turnstile.passing():
@@ -124,7 +116,7 @@ class Database:
     def scratch(cls) -> Database:
         """Return an empty database of marks, in memory as long as it is small, and then in a temporary file without a name."""
         path = Path("(temporary)")
-        with _Translated(path):
+        with Translated(path):
             connection = sqlite3.connect("", isolation_level=None)
             for pragma in ("journal_mode = MEMORY", "synchronous = OFF", f"cache_size = -{_SCRATCH_KIB}"):
                 connection.execute(f"PRAGMA {pragma}")
@@ -140,11 +132,11 @@ class Database:
             self._turnstile = None
 
     def move_log(self) -> None:
-        """Move the log into the database; see `Catalog.move_log`."""
+        """Move the log into the database; see `CatalogWriter.move_log`."""
         with self._passing():
             is_busy = self.select("move_log")[0][0]
         if is_busy:
-            raise _busy(self.path, "it is being read")
+            raise busy(self.path, "it is being read")
 
     def select(self, name: str, parameters: Sequence[Any] = ()) -> list[Columns]:
         """Return what a statement finds."""
@@ -176,7 +168,7 @@ class Database:
                         yield columns[1:]
                     return
                 except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-                    reason = _explain(self.path, error)
+                    reason = explain(self.path, error)
                     if not isinstance(reason, StoreDamaged):  # a disk that refuses, or a database that is busy
                         raise reason from error
                     yield reason
@@ -231,17 +223,12 @@ class Database:
         return nullcontext() if self._turnstile is None else self._turnstile.passing()
 
 
-def damage(path: Path, reason: object) -> StoreDamaged:
-    """Return what damage of the database means to the user."""
-    return StoreDamaged(f"The catalog {path} is damaged: {reason}. Run: holdfast verify --repair")
-
-
 # opening
 
 
 def refuse_newer(path: Path) -> None:
     """Refuse the database of a newer holdfast, before anything is written beside it; whatever else is wrong is told when it is opened."""
-    with suppress(StoreDamaged, StoreFailure), _Translated(path):
+    with suppress(StoreDamaged, StoreFailure), Translated(path):
         _check_file(path, read_only=False)
 
 
@@ -380,53 +367,3 @@ def _has_tables(connection: sqlite3.Connection) -> bool:
 
 def _decode(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
-
-
-# what goes wrong
-
-
-class _Translated:
-    """Says what errors of SQLite mean to the user; a class, since every look-up enters it, and a generator takes five times as long."""
-
-    __slots__ = ("_path",)
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __enter__(self) -> None:
-        """Watch."""
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, sqlite3.ProgrammingError):
-            if "closed" in str(error):
-                raise SessionClosed(f"The catalog {self._path} is closed. Open a session first.") from error
-        elif isinstance(error, sqlite3.IntegrityError):
-            return  # a row of ours that breaks the tables' rules: our bug, and no damage
-        elif isinstance(error, sqlite3.Error):
-            raise _explain(self._path, error) from error
-        elif isinstance(error, UnicodeDecodeError):  # SQLite quotes what it cannot understand
-            raise damage(self._path, "its description of the tables is no text") from error
-        elif isinstance(error, OSError) and not isinstance(error, HoldfastError):
-            is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            raise _failure(self._path, error.strerror or error, is_full) from error
-
-
-def _explain(path: Path, error: Exception) -> HoldfastError:
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
-    if code & 0xFF not in _REFUSED or code in (sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS):
-        return damage(path, error)
-    if code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return _busy(path, error)
-    return _failure(path, error, code & 0xFF == sqlite3.SQLITE_FULL)
-
-
-def _busy(path: Path, reason: object) -> StoreFailure:
-    remedy = "Another process keeps it busy, or its file system refuses locks; try again"
-    return StoreFailure(f"The catalog {path} cannot be used: {reason}. {remedy}.")
-
-
-def _failure(path: Path, reason: object, is_full: bool) -> StoreFailure:
-    remedy = "Free some space" if is_full else "Check disk and permissions"
-    return StoreFailure(
-        f"The catalog {path} cannot be used: {reason}. {remedy}, and run the same again: everything finished is kept."
-    )

@@ -15,7 +15,8 @@ from math import prod
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from holdfast.errors import InvalidData, NotFound, OwnershipError, UnsupportedValue
-from holdfast.model.content import Content, decode, layout_bytes, write_token
+from holdfast.model.canonical import layout_bytes
+from holdfast.model.content import Content, decode, write_token
 from holdfast.storage.confine import remove
 from holdfast.storage.format import Appendable, Layout, check_layout
 from holdfast.storage.metadata import DATA, Metadata

@@ -11,12 +11,12 @@ from holdfast.errors import NotFound
 from holdfast.model.content import array_digests
 from holdfast.model.token import describe_tables, verbatim
 from holdfast.storage.catalog import Catalog
-from holdfast.storage.database import damage
 from holdfast.storage.format import check_layout
 from holdfast.storage.rows import ArrayRow, CallRow, NodeRow
 from holdfast.storage.store import open_array, read_text, store_path
 from holdfast.storage.summary import Summary, TableSummary, summarise, summarise_table
 from holdfast.storage.target import find_uid
+from holdfast.storage.translation import damage
 from holdfast.storage.workdir import WorkDirectory, open_workdir
 
 if TYPE_CHECKING:

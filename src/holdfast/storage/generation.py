@@ -12,7 +12,8 @@ from io import BufferedIOBase, BufferedReader
 from typing import TYPE_CHECKING
 
 from holdfast.errors import InvalidData
-from holdfast.model.content import Content, array_digest, array_digests
+from holdfast.model.canonical import array_digest
+from holdfast.model.content import Content, array_digests
 from holdfast.model.fingerprint import compact_json
 from holdfast.storage.format import Layout, check_layout
 

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from holdfast.model.content import array_digests
 from holdfast.model.control import DEFERRED
 from holdfast.model.fingerprint import compact_json
-from holdfast.storage.clearing import Clearing
+from holdfast.storage.clearing import NAMED, ROUNDS, Clearing
 from holdfast.storage.marks import Mark, Marks
 from holdfast.storage.rows import CallRow
 from holdfast.storage.store import read_text, store_path
@@ -25,9 +24,6 @@ from holdfast.storage.workdir import WorkDirectory
 
 BLOCK = 512
 """Keys that are followed at once."""
-
-_ROUNDS = 1_000
-_UID = re.compile(r'"([0-9a-f]{64})', re.ASCII)
 
 
 @dataclass(slots=True)
@@ -132,9 +128,9 @@ class Needs:
 
     def _follow_loop(self, loop: bytes) -> None:
         first = 0
-        while rounds := self._catalog.list_rounds(loop, first, first + _ROUNDS - 1):
+        while rounds := self._catalog.list_rounds(loop, first, first + ROUNDS - 1):
             self._marks.add(Mark.NAME, _uids(row.state for row in rounds))
-            first += _ROUNDS
+            first += ROUNDS
 
     def _follow_arrays(self, digests: list[bytes], amount: Amount) -> None:
         for _, store, members, inline in self._catalog.weigh_arrays(digests):
@@ -178,7 +174,7 @@ def _digests(text: bytes) -> list[bytes]:
 
 
 def _uids(texts: Iterable[str]) -> set[bytes]:
-    return {bytes.fromhex(uid) for text in texts for uid in _UID.findall(text)}
+    return {bytes.fromhex(uid) for text in texts for uid in NAMED.findall(text)}
 
 
 def _wanted(record: str) -> str:

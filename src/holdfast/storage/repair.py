@@ -24,6 +24,7 @@ from holdfast.storage.staging import new_name
 from holdfast.storage.store import writing
 from holdfast.storage.verify import OTHERS, Verification, Verifier, check_log
 from holdfast.storage.workdir import WorkDirectory, open_workdir
+from holdfast.storage.writer import CatalogWriter
 
 DAMAGED = "damaged"
 """Folder of what was taken out; may be removed by hand."""
@@ -66,14 +67,14 @@ def _bring_up_to_date(workdir: WorkDirectory) -> None:
     """Move the log into the database, if that can be done; a catalog of an older holdfast is brought to this version."""
     path = workdir.catalog_path
     if path.exists() and path.stat().st_size:
-        with suppress(StoreDamaged), Catalog.open(workdir) as catalog:
+        with suppress(StoreDamaged), CatalogWriter.open(workdir) as catalog:
             catalog.move_log()
 
 
 def _replace_catalog(workdir: WorkDirectory, verifier: Verifier) -> None:
     scratch = workdir.tmp / new_name()
     os.makedirs(WorkDirectory(scratch).tmp)
-    with Catalog.open(WorkDirectory(scratch)) as written:
+    with CatalogWriter.open(WorkDirectory(scratch)) as written:
         whole = _whole_rows(workdir, verifier)
         while rows := list(islice(whole, _ROWS_AT_ONCE)):
             written.write(rows)

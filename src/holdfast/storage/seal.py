@@ -17,9 +17,9 @@ from typing import Any, TypeVar, get_origin, get_type_hints
 from zlib import crc32
 
 from holdfast.errors import InvalidData
-from holdfast.model.content import layout_bytes
+from holdfast.model.canonical import layout_bytes
 from holdfast.model.fingerprint import compact_json, uid_of
-from holdfast.storage.database import Columns, damage
+from holdfast.storage.database import Columns
 from holdfast.storage.format import check_layout
 from holdfast.storage.metadata import FILE_NAME
 from holdfast.storage.rows import (
@@ -36,6 +36,7 @@ from holdfast.storage.rows import (
     SessionRow,
     TargetRow,
 )
+from holdfast.storage.translation import damage
 from holdfast.storage.workdir import now
 
 Found = TypeVar("Found")

@@ -6,11 +6,8 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-_BLOCKS = (
-    1,
-    8,
-    64,
-)  # keys per statement: few sizes, so that few are compiled, and none that SQLite has to sort for long
+_BLOCKS = (1, 8, 64)
+"""Keys per statement: few sizes, so that few are compiled, and none that SQLite has to sort for long."""
 
 
 def read_sql(name: str) -> str:

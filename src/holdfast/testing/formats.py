@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from holdfast.errors import InvalidData, StoreDamaged
-from holdfast.model.content import array_digest, canonical_array, encode
+from holdfast.model.canonical import array_digest, canonical_array
+from holdfast.model.content import encode
 from holdfast.plugins import load_format
 from holdfast.storage.format import Format, Layout, Mappable
 from holdfast.storage.publish import publish
