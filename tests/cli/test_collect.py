@@ -86,3 +86,13 @@ def test_refusals_are_one_sentence(work: Path, tmp_path: Path) -> None:
         assert (ended.returncode, ended.stdout) == (1, "")
         assert message in ended.stderr
         assert "Traceback" not in ended.stderr
+
+
+def test_where_everything_would_go_it_says_how_to_say_so(work: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["collect", "--work", str(work), "--drop-target", "old", "--drop-target", "new"]
+    assert main.main(command) == 0
+    assert "To do it, add --everything --apply" in capsys.readouterr().out
+    assert main.main([*command, "--apply"]) == 1
+    assert len(list((work / "nodes").glob("*/*"))) == 2
+    assert main.main([*command, "--everything", "--apply"]) == 0
+    assert not list((work / "nodes").glob("*/*"))

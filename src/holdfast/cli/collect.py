@@ -83,7 +83,7 @@ def _lines(found: Collection) -> list[str]:
         lines.append("  nothing")
     lines.append(f"together {_amount(found.results, found.size)}")
     if not found.is_done:
-        lines.append("Nothing was changed. To do it, add --apply")
+        lines.append(f"Nothing was changed. To do it, add {'--everything ' if found.is_everything else ''}--apply")
     elif found.gaps:
         lines.append(f"{_shown(found.gaps)} of the catalog are empty now, and are used for what comes next")
     return lines

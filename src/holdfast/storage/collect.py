@@ -108,6 +108,8 @@ class Collection:
     """Failures of what nothing needs."""
     orphans: Amount = field(default_factory=Amount)
     """Stores that no row names."""
+    is_everything: bool = False
+    """Whether nothing would be kept, which has to be said: `Choice.everything`."""
     gaps: int = 0
     """Bytes of empty pages that are left in the catalog."""
 
@@ -192,6 +194,7 @@ class _Work:
     def survey(self) -> Collection:
         """Find out what stays and what goes."""
         self._mark_targets()
+        self._found.is_everything = not (self._found.kept or self._choice.everything or self._choice.is_partial)
         self._found.is_older = self._needs.is_older
         if self._has_chosen:
             self._choose()
@@ -205,7 +208,7 @@ class _Work:
 
     def apply(self, ownership: Ownership) -> None:
         """Remove what goes: rows first, files after."""
-        if not self._found.kept and not (self._choice.everything or self._choice.is_partial):
+        if self._found.is_everything:
             raise InvalidData(
                 f"No target is kept in {self._workdir.path}, so everything would go. Name what is to stay, with "
                 "session.name_target or by `holdfast run FILE.py:NAME`, or say that everything may go: --everything"
