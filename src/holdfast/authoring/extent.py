@@ -61,7 +61,9 @@ class Extent:
             self._note(_name_of(label, self.home), digest)
         self.bindings.update(reach.bindings)
         self.strange.update(dict.fromkeys(reach.strange))
-        self.sources.update(_texts_behind(item, reach))
+        if reach.texts is None:
+            reach.texts = _texts_behind(item, reach)
+        self.sources.update(reach.texts)
         return reach.code
 
     def take(self, other: Extent) -> bool:

@@ -80,6 +80,8 @@ class Reach:
     """What cannot be followed, in words."""
     is_lasting: bool = False
     """Whether it is the same wherever the thing was found, as long as the bindings hold."""
+    texts: Mapping[str, Any] | None = None
+    """What people want to see of it, by digest; None before that was asked for."""
 
     def holds(self) -> bool:
         """Return whether every name that was read still stands for what it stood for."""

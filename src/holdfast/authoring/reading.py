@@ -10,6 +10,7 @@ import ast
 import dis
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import CodeType
 
 Chain = tuple[str, ...]
@@ -18,7 +19,7 @@ Chain = tuple[str, ...]
 Import = tuple[int, str, Chain]
 """Level of a relative import (0: absolute), module, and what is read of it."""
 
-_PASSED = ("CACHE", "PUSH_NULL", "RESUME", "PRECALL", "NOP")
+_PASSED = {"CACHE", "PUSH_NULL", "RESUME", "PRECALL", "NOP"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +100,16 @@ def _read(code: CodeType, reader: _Reader) -> None:
 
 
 def _start_chain(name: str, value: object, reader: _Reader) -> None:
-    if any(place in name for place in ("GLOBAL", "NAME", "FAST", "DEREF")):
+    if _reads_a_name(name):
         words = value if isinstance(value, tuple) else (value,)
         reader.locals.update((word,) for word in words[:-1])
         reader.chain = (str(words[-1]),)
         reader.is_global = "GLOBAL" in name or name == "LOAD_NAME"
+
+
+@lru_cache(maxsize=256)
+def _reads_a_name(instruction: str) -> bool:
+    return any(place in instruction for place in ("GLOBAL", "NAME", "FAST", "DEREF"))
 
 
 def _note_import(instructions: list[dis.Instruction], index: int, reader: _Reader) -> None:

@@ -272,16 +272,16 @@ def _tokens(source: str) -> list[tuple[int, str]]:
     found: list[tuple[int, str]] = []
     depth, start = 0, (0, 0)
     try:
-        for token in tokenize.generate_tokens(io.StringIO(source).readline):
-            if token.type == _FSTRING_START:
-                start = token.start if depth == 0 else start
+        for kind, text, begin, end, _ in tokenize.generate_tokens(io.StringIO(source).readline):
+            if kind == _FSTRING_START:
+                start = begin if depth == 0 else start
                 depth += 1
-            elif token.type == _FSTRING_END:
+            elif kind == _FSTRING_END:
                 depth -= 1
                 if depth == 0:
-                    found.append((tokenize.STRING, _between(lines, start, token.end)))
-            elif depth == 0 and token.type not in _IGNORED:
-                found.append((token.type, _LAYOUT.get(token.type, token.string)))
+                    found.append((tokenize.STRING, _between(lines, start, end)))
+            elif depth == 0 and kind not in _IGNORED:
+                found.append((kind, _LAYOUT.get(kind, text)))
     except (tokenize.TokenError, IndentationError):  # a lambda cut out of a longer expression: what was read stands
         return found
     return found
